@@ -1,0 +1,56 @@
+# Needs Python 3.11+ and nothing else; everything it installs stays in .venv, policies/.venv, .tools and .estate.
+PYTHON ?= python3
+STACK ?= dev
+BIN := .venv/bin
+ESTATE := $(BIN)/estate
+.DEFAULT_GOAL := help
+.PHONY: help env up down reset status shell preview test check format lock bench cold contracts coverage
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+env: ## The root environment from its hashed lock
+	@$(PYTHON) local_estate/environments.py root
+
+up: env ## Estate, engine, stacks shared and dev, a day of data through the exported jobs
+	@$(ESTATE) up --stack $(STACK)
+
+down: env ## Stop the local estate; its state stays
+	@$(ESTATE) down
+
+reset: env ## Stop the local estate and delete its state
+	@$(ESTATE) reset
+
+status: env ## What exists, what ran, row counts
+	@$(ESTATE) status
+
+shell: env ## A shell in which plain `pulumi preview -s dev` works against the local estate
+	@$(ESTATE) shell
+
+preview: env ## Preview one stack with the policy pack: make preview STACK=test
+	@$(ESTATE) preview --stack $(STACK)
+
+test: env ## The whole test suite
+	@$(BIN)/python -m tests.run
+
+check: env ## Formatting, lint, types, architecture, policy configuration
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m local_estate.api.coverage --check
+
+format: env ## Format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+contracts: env ## Validate every data contract
+	@$(BIN)/python -m lakehouse.contracts
+
+coverage: env ## Write local_estate/COVERAGE.md from the route tables
+	@$(BIN)/python -m local_estate.api.coverage
+
+bench: env ## Measure: build/bench.json and a table
+	@$(BIN)/python -m bench.run
+
+lock: ## Resolve requirements/*.in into hashed locks
+	@for name in root policies airflow uv go jdk; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q requirements/$$name.in -o requirements/$$name.txt; done
+
+cold: ## Proof: a fresh clone with an empty HOME, then make up and make test
+	@bash tests/cold.sh

@@ -1,0 +1,1 @@
+"""The service: Azure Resource Manager, Databricks account and workspace APIs on loopback ports."""

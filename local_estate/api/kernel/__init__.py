@@ -1,0 +1,1 @@
+"""What every emulated service stands on: store, faces, routing, errors, authentication, faults, clock."""

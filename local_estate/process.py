@@ -1,0 +1,107 @@
+"""Starts and stops the service process, and says where it listens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local_estate.paths import Paths
+
+
+class ServiceDidNotStart(Exception):
+    """The service ended before it listened; the message carries the end of its log."""
+
+
+@dataclass(frozen=True)
+class ServiceProcess:
+    """The one service of `paths.home`; `start` finds a running one or starts it detached."""
+
+    paths: Paths
+
+    @property
+    def log(self) -> Path:
+        return self.paths.logs / "service.log"
+
+    def endpoints(self) -> dict[str, Any] | None:
+        """The announced endpoints if the process that wrote them answers, else None."""
+        try:
+            content: dict[str, Any] = json.loads(self.paths.endpoints.read_text())
+            with urllib.request.urlopen(content["arm"] + "/api/estate/1.0/health", timeout=5) as reply:  # noqa: S310  loopback
+                return content if json.load(reply)["pid"] == content["pid"] else None
+        except (OSError, ValueError, KeyError, urllib.error.URLError):
+            return None
+
+    def start(self, *, timeout: float = 60, environment: dict[str, str] | None = None) -> dict[str, Any]:
+        if running := self.endpoints():
+            return running
+        self.paths.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.paths.endpoints.unlink(missing_ok=True)  # of a killed one
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "local_estate.api.server"],
+                cwd=self.paths.repository,
+                env={
+                    **os.environ,
+                    "ESTATE_HOME": str(self.paths.home),
+                    "ESTATE_TOOLS": str(self.paths.tools),
+                    **(environment or {}),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ServiceDidNotStart(
+                    f"the local estate ended with {process.returncode}; the end of {self.log}:\n{self._tail()}"
+                )
+            if running := self.endpoints():
+                return running
+            time.sleep(0.05)  # the process announces itself in a file; nothing can be waited on across processes
+        self.stop()
+        raise ServiceDidNotStart(
+            f"the local estate did not listen within {timeout:.0f} s; the end of {self.log}:\n{self._tail()}"
+        )
+
+    def stop(self, *, timeout: float = 30) -> bool:
+        """True when a process was there to stop."""
+        try:
+            pid = int(json.loads(self.paths.endpoints.read_text())["pid"])
+            os.kill(pid, signal.SIGTERM)
+        except (OSError, ValueError, KeyError):
+            return False
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if not _alive(pid):
+                return True
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGKILL)
+        return True
+
+    def _tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        # A child of this process stays a zombie until it is reaped; reaping answers for it.
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

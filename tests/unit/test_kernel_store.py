@@ -1,0 +1,94 @@
+"""The document store: atomic, counted, and still there after the process is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_estate.api.kernel.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store.db")
+
+
+def test_a_document_reads_back_as_it_was_put(store: Store) -> None:
+    with store.transaction() as transaction:
+        transaction.put("thing", "a", {"name": "x", "deep": {"n": [1, None]}})
+    assert store.read.get("thing", "a") == {"name": "x", "deep": {"n": [1, None]}}
+
+
+def test_a_failed_transaction_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.transaction() as transaction:
+        transaction.put("thing", "a", {})
+        raise RuntimeError
+    assert store.read.get("thing", "a") is None
+    assert store.writes == 0
+
+
+def test_writing_the_same_document_again_is_no_write(store: Store) -> None:
+    for _ in range(2):
+        with store.transaction() as transaction:
+            transaction.put("thing", "a", {"x": 1})
+    assert store.writes == 1
+
+
+def test_a_nested_transaction_joins_the_outer_one(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.transaction() as outer:
+        outer.put("thing", "a", {})
+        with store.transaction() as inner:
+            inner.put("thing", "b", {})
+        raise RuntimeError
+    assert store.read.count("thing") == 0
+
+
+def test_find_filters_by_prefix_and_by_field_in_key_order(store: Store) -> None:
+    with store.transaction() as transaction:
+        for key, colour in (("a/2", "red"), ("a/1", "blue"), ("b/1", "red")):
+            transaction.put("thing", key, {"colour": colour})
+    assert [key for key, _ in store.read.find("thing", prefix="a/")] == ["a/1", "a/2"]
+    assert [key for key, _ in store.read.find("thing", where={"colour": "red"})] == ["a/2", "b/1"]
+
+
+def test_sequences_never_repeat(store: Store) -> None:
+    with store.transaction() as transaction:
+        assert [transaction.next("id", start=100), transaction.next("id", start=100)] == [100, 101]
+
+
+def test_the_store_file_is_private(tmp_path: Path) -> None:
+    Store(tmp_path / "store.db")
+    assert (tmp_path / "store.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+    writer = """
+import sys
+from pathlib import Path
+from local_estate.api.kernel.store import Store
+store = Store(Path(sys.argv[1]))
+number = 0
+while True:
+    with store.transaction() as transaction:
+        transaction.put("thing", f"{number:08}", {"n": number})
+    print(number, flush=True)
+    number += 1
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", writer, str(tmp_path / "store.db")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert process.stdout is not None
+    acknowledged = [int(process.stdout.readline()) for _ in range(50)][-1]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    found = [document["n"] for _, document in Store(tmp_path / "store.db").read.find("thing")]
+    assert found == list(range(len(found)))
+    assert len(found) > acknowledged
