@@ -1,11 +1,12 @@
 """The daily run: every system through bronze and silver in parallel, then the marts, by the job ids the stack exports.
 
-04:00 in Sydney on both sides of daylight saving. `$LAKEHOUSE_STACK_OUTPUTS` names the JSON file of stack outputs (`pulumi stack output --json`); its
-`daily_run` lists the steps in order, so a step added to the platform needs no change here.
+04:00 in Sydney on both sides of daylight saving. `$LAKEHOUSE_STACK_OUTPUTS` names the JSON file of stack outputs
+(`pulumi stack output --json`); its `daily_run` lists the steps in order, so a step added to the platform needs no change here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from datetime import timedelta
@@ -26,10 +27,15 @@ def stack_outputs() -> dict[str, Any]:
     location = os.environ.get("LAKEHOUSE_STACK_OUTPUTS", "")
     if not location or not Path(location).is_file():
         raise RuntimeError(
-            f"LAKEHOUSE_STACK_OUTPUTS={location!r} is no file. Write it with `pulumi stack output --json -s <stack> > FILE` and point the variable at it."
+            f"LAKEHOUSE_STACK_OUTPUTS={location!r} is no file. "
+            "Write it with `pulumi stack output --json -s <stack> > FILE` and point the variable at it."
         )
     outputs: dict[str, Any] = json.loads(Path(location).read_text())
     return outputs
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def task_id(step: dict[str, Any]) -> str:
@@ -44,6 +50,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args={"retries": RETRIES, "retry_delay": timedelta(minutes=5), "execution_timeout": timedelta(hours=2)},
+    user_defined_filters={"digest": digest},
     tags=["lakehouse", "daily"],
     doc_md=__doc__,
 ) as dag:
@@ -54,10 +61,11 @@ with DAG(
         """Each exported id is still the job of that name; a stale outputs file would otherwise start something else."""
         hook = DatabricksHook(CONNECTION)
         for job_id, name in sorted({(int(step["job_id"]), step["job"]) for step in steps}):
-            found = hook._do_api_call(("GET", "2.2/jobs/get"), {"job_id": job_id})["settings"]["name"]
-            if not found.startswith(name):
+            found = hook.find_job_id_by_name(name)
+            if found != job_id:
                 raise RuntimeError(
-                    f"job {job_id} is {found!r}, not {name!r}: the stack outputs file is stale. Export it again after `pulumi up`."
+                    f"the workspace's job {name!r} is {found}, the outputs file says {job_id}: it is stale. "
+                    "Export it again after `pulumi up`."
                 )
 
     previous: list[Any] = [deployed_jobs_match()]
@@ -68,8 +76,9 @@ with DAG(
                 databricks_conn_id=CONNECTION,
                 job_id=int(step["job_id"]),
                 job_parameters=step["parameters"],
-                # Without the try number an Airflow retry would attach to the failed run of the first try.
-                idempotency_token="{{ (dag.dag_id ~ ti.task_id ~ run_id ~ ti.try_number) | string | hash_token }}",
+                # At most 64 characters, hence the digest. Without the try number an Airflow retry would attach to the run
+                # that failed on the first try.
+                idempotency_token="{{ (dag.dag_id ~ ti.task_id ~ run_id ~ ti.try_number) | digest }}",  # noqa: S106
                 deferrable=True,
                 polling_period_seconds=5,
             )

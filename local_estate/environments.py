@@ -1,4 +1,7 @@
-"""Virtual environments from hashed locks. Standard library only: this is what a bare `python3` runs first (`python3 local_estate/environments.py root`)."""
+"""Virtual environments from hashed locks.
+
+Standard library only: this is what a bare `python3` runs first (`python3 local_estate/environments.py root`).
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,7 @@ def ensure(name: str) -> Path:
         if stamp.exists() and stamp.read_text() == digest and python.exists():
             return python
         started = time.monotonic()
-        print(
-            f"{name} environment: installing requirements/{environment.lock} into {environment.directory} …", flush=True
-        )
+        print(f"{name} environment: installing requirements/{environment.lock} into {environment.directory} …", flush=True)
         if not python.exists():
             _run([sys.executable, "-m", "venv", str(environment.directory)])
         uv = _uv()
@@ -104,7 +105,8 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, env={**os.environ, **quiet}, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         sys.exit(
-            f"{' '.join(command[:4])} … failed with {done.returncode}; its message is above. Fix: check the network and disk, then run again."
+            f"{' '.join(command[:4])} … failed with {done.returncode}; its message is above. "
+            "Fix: check the network and disk, then run again."
         )
 
 
@@ -112,9 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="+", choices=sorted(environments()), help="which environments to make ready")
     if sys.version_info < (3, 11):  # noqa: UP036  the message is for whoever runs an older python3
-        sys.exit(
-            f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Fix: run `make PYTHON=python3.11 …`."
-        )
+        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}. Fix: run `make PYTHON=python3.11 …`.")
     for name in parser.parse_args().names:
         ensure(name)
 

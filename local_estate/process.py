@@ -63,16 +63,12 @@ class ServiceProcess:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if process.poll() is not None:
-                raise ServiceDidNotStart(
-                    f"the local estate ended with {process.returncode}; the end of {self.log}:\n{self._tail()}"
-                )
+                raise ServiceDidNotStart(f"the local estate ended with {process.returncode}; the end of {self.log}:\n{self._tail()}")
             if running := self.endpoints():
                 return running
             time.sleep(0.05)  # the process announces itself in a file; nothing can be waited on across processes
         self.stop()
-        raise ServiceDidNotStart(
-            f"the local estate did not listen within {timeout:.0f} s; the end of {self.log}:\n{self._tail()}"
-        )
+        raise ServiceDidNotStart(f"the local estate did not listen within {timeout:.0f} s; the end of {self.log}:\n{self._tail()}")
 
     def stop(self, *, timeout: float = 30) -> bool:
         """True when a process was there to stop."""

@@ -64,11 +64,7 @@ class Application:
             # Nothing is sent: the server closes the connection and the caller cannot know whether the effect happened.
             log.info("%s %s reply dropped by an injected fault", scope["method"], scope["path"])
             return
-        content = (
-            reply.body
-            if isinstance(reply.body, bytes)
-            else json.dumps({} if reply.body is None else reply.body).encode()
-        )
+        content = reply.body if isinstance(reply.body, bytes) else json.dumps({} if reply.body is None else reply.body).encode()
         headers = {"content-type": reply.content_type, "content-length": str(len(content)), **reply.headers}
         log.info("%s %s %d %.1f ms", scope["method"], scope["path"], reply.status, (time.monotonic() - started) * 1000)
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
@@ -98,9 +94,7 @@ class Application:
             raise
         except Exception:
             logging.getLogger("estate").exception("%s %s failed", scope["method"], path)
-            failure = ApiError(
-                "INTERNAL_ERROR", f"{type(sys.exc_info()[1]).__name__} in the local estate; see its log", 500
-            )
+            failure = ApiError("INTERNAL_ERROR", f"{type(sys.exc_info()[1]).__name__} in the local estate; see its log", 500)
             return Reply(status=500, body=_RENDER[style](failure))
 
     def _call(

@@ -48,9 +48,7 @@ class Estate:
     faults: Faults
     spark: Any = None
     answers: dict[str, Callable[..., Any]] = field(default_factory=dict)
-    open_workspace: Callable[[int, str, str], str] = lambda *_: (
-        ""
-    )  # (workspace id, host, resource id) -> base URL of its port
+    open_workspace: Callable[[int, str, str], str] = lambda *_: ""  # (workspace id, host, resource id) -> base URL of its port
     close_workspace: Callable[[int], None] = lambda *_: None
     base_url: Callable[[Face, int | None], str] = lambda *_: ""
     stopping: threading.Event = field(default_factory=threading.Event)

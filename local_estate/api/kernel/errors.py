@@ -32,9 +32,7 @@ class ApiError(Exception):
     `status` may be left out for the usual Databricks codes, and for `*_DOES_NOT_EXIST` (404) and `*_ALREADY_EXISTS` (400).
     """
 
-    def __init__(
-        self, code: str, message: str, status: int | None = None, details: Sequence[dict[str, Any]] = ()
-    ) -> None:
+    def __init__(self, code: str, message: str, status: int | None = None, details: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

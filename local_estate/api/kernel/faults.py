@@ -67,7 +67,7 @@ class Faults:
         if fault.effect == "delay":
             time.sleep(fault.seconds)
             return handle()
-        answer = handle()
+        handle()
         if fault.effect == "crash_after":
             os._exit(137)
         raise DroppedReply

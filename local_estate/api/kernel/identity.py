@@ -1,7 +1,7 @@
 """Who is calling: principals, and the tokens that stand for them.
 
-Three kinds of token are accepted, as Azure Databricks does: Entra-shaped JWTs (ARM, and Databricks for its own audience), Databricks OAuth JWTs from
-`/oidc/v1/token`, and personal access tokens. JWTs are signed with the estate's key; of a PAT only its hash is stored.
+Three kinds of token are accepted, as Azure Databricks does: Entra-shaped JWTs (ARM, and Databricks for its own audience),
+Databricks OAuth JWTs from `/oidc/v1/token`, and personal access tokens. JWTs are signed with the estate's key; of a PAT only its hash is stored.
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ class Credentials:
 
     deployer_secret: str
     signing_key: str
-    passphrase: str
 
     @classmethod
     def load_or_create(cls, path: Path) -> Credentials:
@@ -71,7 +70,6 @@ class Credentials:
                 "account_id": tenancy.ACCOUNT_ID,
                 "deployer": {"client_id": tenancy.DEPLOYER_CLIENT_ID, "client_secret": secrets.token_urlsafe(32)},
                 "signing_key": secrets.token_urlsafe(48),
-                "passphrase": "local-estate",
             }
             draft = path.with_suffix(f".{os.getpid()}")
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -81,7 +79,6 @@ class Credentials:
         return cls(
             deployer_secret=content["deployer"]["client_secret"],
             signing_key=content["signing_key"],
-            passphrase=content["passphrase"],
         )
 
 
@@ -104,9 +101,7 @@ class Tokens:
 
     def oauth(self, *, principal_id: str, workspace_id: int | None, seconds: int = TOKEN_SECONDS) -> str:
         """A Databricks OAuth token, also what runs act with; `workspace_id` None is the account."""
-        return self._issue(
-            {"iss": "databricks", "aud": "databricks", "sub": principal_id, "workspace_id": workspace_id}, seconds
-        )
+        return self._issue({"iss": "databricks", "aud": "databricks", "sub": principal_id, "workspace_id": workspace_id}, seconds)
 
     def _issue(self, claims: dict[str, Any], seconds: int = TOKEN_SECONDS) -> str:
         now = int(time.time())
@@ -127,9 +122,7 @@ class Tokens:
         return claims
 
 
-def authenticate(
-    tokens: Tokens, reader: Reader, *, authorization: str, audiences: tuple[str, ...], workspace_id: int | None
-) -> Principal:
+def authenticate(tokens: Tokens, reader: Reader, *, authorization: str, audiences: tuple[str, ...], workspace_id: int | None) -> Principal:
     """The principal behind an Authorization header. Raises ApiError 401 without one, 403 for a bad one.
 
     `audiences`: the Entra audiences this face accepts; Databricks OAuth tokens and PATs only count where "databricks" is among them.

@@ -28,9 +28,7 @@ class Reader:
         row = self._db.execute("SELECT body FROM documents WHERE kind = ? AND key = ?", (kind, key)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def find(
-        self, kind: str, prefix: str = "", where: Mapping[str, str | int] | None = None
-    ) -> Iterator[tuple[str, Document]]:
+    def find(self, kind: str, prefix: str = "", where: Mapping[str, str | int] | None = None) -> Iterator[tuple[str, Document]]:
         """(key, document) in key order; `where` compares top-level fields for equality."""
         sql = "SELECT key, body FROM documents WHERE kind = ?"
         values: list[str | int] = [kind]

@@ -1,0 +1,1 @@
+"""The estate about itself: health, write counter, faults and clock for tests."""

@@ -1,0 +1,71 @@
+"""What `make up` does, in order: environments, engine, service, `shared`, the stack, a day of data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local_estate import engine, facts
+from local_estate.day import landing
+from local_estate.day.run import StepFailed, StepResult
+from local_estate.day.run import run_day as run_steps
+from local_estate.engine.errors import EngineError
+from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.paths import Paths
+from local_estate.process import ServiceDidNotStart, ServiceProcess
+
+Say = Callable[[str], None]
+
+EXPLAINED = (EngineError, ServiceDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
+
+
+def prepare(paths: Paths, *, say: Say) -> None:
+    """Everything `pulumi` needs to run against the local estate: the pack's environment, CLI, plugins, the running service."""
+    engine.prepare(paths)
+    running = ServiceProcess(paths)
+    if running.endpoints() is None:
+        say("local estate: starting …")
+        running.start()
+
+
+def deploy(paths: Paths, stack: str, *, say: Say) -> None:
+    """`shared`, then the stack, each with the policy pack on. The outputs land in `$ESTATE_HOME/outputs-<stack>.json`."""
+    prepare(paths, say=say)
+    stacks = Stacks(paths)
+    for name in ("shared", stack):
+        stacks.up(name, [PolicyPack.of(paths, name)])
+    write_outputs(paths, stack, stacks.outputs(stack))
+
+
+def write_outputs(paths: Paths, stack: str, outputs: dict[str, Any]) -> Path:
+    """The file Airflow and the CLI read; private, since outputs may name people."""
+    target = facts.outputs_file(paths, stack)
+    draft = target.with_suffix(".draft")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(outputs, file, indent=2)
+    draft.replace(target)
+    return target
+
+
+def run_day(paths: Paths, stack: str, *, day: int, rows: int, say: Say, always: bool = False) -> list[StepResult]:
+    """Lands the day's files and runs the daily steps. Without new files and with that day already done it only says so."""
+    outputs = facts.outputs(paths, stack)
+    workspace = facts.workspace_client(paths, stack)
+    landed = list(landing.land(workspace, landing.generate(paths, day=day, rows=rows), outputs["landing_paths"]))
+    new = [file for file in landed if file.new]
+    done = paths.home / f"day-{day}-{stack}.done"
+    if not new and done.exists() and not always:
+        say(f"day {day}: {len(landed)} files had landed before and their run succeeded; nothing to do (`estate day {day}` runs it again)")
+        return []
+    done.unlink(missing_ok=True)
+    say(f"day {day}: {len(new)} of {len(landed)} files landed ({sum(file.bytes for file in new) / 1e6:.1f} MB)")
+    results = run_steps(
+        workspace,
+        outputs["daily_run"],
+        report=lambda result: say(f"  {result.result:9} {result.step.label:32} {result.seconds:5.1f} s  run {result.run_id}"),
+    )
+    done.touch()
+    return results

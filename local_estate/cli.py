@@ -1,0 +1,163 @@
+"""`estate`: brings the platform up on this machine, shows it, takes it down.
+
+Every command has `--help`; exit code 1 is a failure that was explained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local_estate import bring_up, engine, facts
+from local_estate.engine.environment import engine_variables
+from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.paths import Paths
+from local_estate.process import ServiceProcess
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out = Console(highlight=False)
+
+StackOption = Annotated[str, typer.Option("--stack", "-s", help="dev, test or prod")]
+RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all systems")]
+
+
+@app.command()
+def up(
+    stack: StackOption = "dev",
+    day: Annotated[int, typer.Option(help="bring the samples up to this day (1 or 2)")] = 1,
+    rows: RowsOption = 50_000,
+    no_day: Annotated[bool, typer.Option("--no-day", help="deploy only; land and run nothing")] = False,
+) -> None:
+    """Estate, engine, stacks `shared` and STACK with the policy pack, then days of data through the exported jobs. Safe to repeat."""
+    paths = Paths.from_environment()
+    started = time.monotonic()
+    bring_up.deploy(paths, stack, say=_say)
+    if not no_day:
+        for number in range(1, day + 1):
+            bring_up.run_day(paths, stack, day=number, rows=rows, say=_say)
+    _print_status(facts.collect(paths))
+    _say(f"up after {time.monotonic() - started:.0f} s; console: {facts.console_url(paths)}")
+
+
+@app.command()
+def day(number: Annotated[int, typer.Argument(help="1 or 2")], stack: StackOption = "dev", rows: RowsOption = 50_000) -> None:
+    """Land the source files of a day and run the daily jobs, whether or not anything new landed."""
+    bring_up.run_day(Paths.from_environment(), stack, day=number, rows=rows, say=_say, always=True)
+
+
+@app.command()
+def preview(stack: StackOption = "dev", expect_no_changes: Annotated[bool, typer.Option("--expect-no-changes")] = False) -> None:
+    """What `up` would change, with the policy pack's verdict."""
+    paths = Paths.from_environment()
+    bring_up.prepare(paths, say=_say)
+    Stacks(paths).preview(stack, [PolicyPack.of(paths, stack)], expect_no_changes=expect_no_changes)
+
+
+@app.command()
+def destroy(stack: StackOption = "dev") -> None:
+    """Delete every resource of one stack (protected ones refuse)."""
+    paths = Paths.from_environment()
+    bring_up.prepare(paths, say=_say)
+    Stacks(paths).destroy(stack)
+
+
+@app.command()
+def down() -> None:
+    """Stop the service and its Spark; the state stays for the next `up`."""
+    stopped = ServiceProcess(Paths.from_environment()).stop()
+    _say("stopped" if stopped else "nothing was running")
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Stop the service and delete its state, the Pulumi state with it. Tools stay."""
+    paths = Paths.from_environment()
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"delete everything under {paths.home}?", abort=True)
+    ServiceProcess(paths).stop()
+    shutil.rmtree(paths.home, ignore_errors=True)
+    _say(f"deleted {paths.home}")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False) -> None:
+    """What exists, what ran, how many rows."""
+    collected = facts.collect(Paths.from_environment())
+    if as_json:
+        print(json.dumps(collected, indent=2))
+    else:
+        _print_status(collected)
+
+
+@app.command()
+def env(stack: StackOption = "dev") -> None:
+    """Exports for a shell: `eval "$(.venv/bin/estate env)"`, then pulumi, databricks-sdk and Airflow find the local estate."""
+    for name, value in sorted(_shell_environment(Paths.from_environment(), stack).items()):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def shell(stack: StackOption = "dev") -> None:
+    """A shell with these exports."""
+    paths = Paths.from_environment()
+    bring_up.prepare(paths, say=_say)
+    command = os.environ.get("SHELL", "/bin/sh")
+    os.execvpe(command, [command], {**os.environ, **_shell_environment(paths, stack)})  # noqa: S606  the user's own shell
+
+
+def _shell_environment(paths: Paths, stack: str) -> dict[str, str]:
+    own = engine_variables(paths, engine.prepare(paths), os.environ.get("PATH", os.defpath))
+    outputs = paths.home / f"outputs-{stack}.json"
+    if outputs.exists():
+        own["LAKEHOUSE_STACK_OUTPUTS"] = str(outputs)
+        own |= facts.databricks_environment(paths, stack)
+    return own
+
+
+def _say(line: str) -> None:
+    out.print(line, markup=False)
+
+
+def _print_status(collected: dict[str, Any]) -> None:
+    def table(title: str, *columns: str) -> Table:
+        made = Table(title=title, title_justify="left", show_edge=False, header_style="bold")
+        for column in columns:
+            made.add_column(column, justify="right" if column in {"resources", "rows", "seconds"} else "left")
+        return made
+
+    stacks = table("Stacks", "stack", "resources")
+    for name, stack in collected["stacks"].items():
+        stacks.add_row(name, str(stack["resources"]))
+    tables = table("Tables", "table", "rows")
+    for entry in collected["tables"]:
+        tables.add_row(entry["name"], "?" if entry["rows"] is None else f"{entry['rows']:,}")
+    runs = table("Last runs", "job", "run id", "result", "seconds")
+    for run in collected["runs"][:15]:
+        runs.add_row(run["job"], str(run["run_id"]), run["result"], f"{run['seconds']:.1f}")
+    for part in (stacks, tables, runs):
+        if part.row_count:
+            out.print(part)
+            out.print()
+
+
+def main(run: Callable[[], Any] = app) -> None:
+    """Explained failures end in one message and exit code 1; anything else keeps its traceback."""
+    try:
+        run()
+    except bring_up.EXPLAINED as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What `estate status` and the table after `make up` say, gathered over the wire: service, stacks, tables, runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from databricks.sdk import WorkspaceClient
+
+from local_estate.engine.stacks import Stacks
+from local_estate.paths import Paths
+from local_estate.process import ServiceProcess
+
+
+class NotDeployed(Exception):
+    """A stack or the service that a command needs is not there."""
+
+
+def outputs_file(paths: Paths, stack: str) -> Path:
+    return paths.home / f"outputs-{stack}.json"
+
+
+def outputs(paths: Paths, stack: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(outputs_file(paths, stack).read_text())
+    except FileNotFoundError:
+        raise NotDeployed(f"stack {stack} is not deployed here. Fix: `make up STACK={stack}`") from None
+    return content
+
+
+def endpoints(paths: Paths) -> dict[str, Any]:
+    found = ServiceProcess(paths).endpoints()
+    if found is None:
+        raise NotDeployed("the local estate is not running. Fix: `make up`")
+    return found
+
+
+def console_url(paths: Paths) -> str:
+    return str(endpoints(paths)["console"]) + "/"
+
+
+def workspace_url(paths: Paths, stack: str) -> str:
+    """The loopback address of the stack's workspace; its output names the Azure one."""
+    host = outputs(paths, stack)["workspace_url"].removeprefix("https://").rstrip("/")
+    found = endpoints(paths)["workspaces"].get(host)
+    if found is None:
+        raise NotDeployed(f"the local estate has no workspace {host}: its state and the stack's differ. Fix: `make up STACK={stack}`")
+    return str(found["url"])
+
+
+def databricks_environment(paths: Paths, stack: str) -> dict[str, str]:
+    """What an unmodified databricks-sdk reads. `DATABRICKS_AUTH_TYPE`, because the ARM variables would name a second way."""
+    deployer = json.loads(paths.credentials.read_text())["deployer"]
+    return {
+        "DATABRICKS_HOST": workspace_url(paths, stack),
+        "DATABRICKS_CLIENT_ID": deployer["client_id"],
+        "DATABRICKS_CLIENT_SECRET": deployer["client_secret"],
+        "DATABRICKS_AUTH_TYPE": "oauth-m2m",
+    }
+
+
+def workspace_client(paths: Paths, stack: str) -> WorkspaceClient:
+    settings = databricks_environment(paths, stack)
+    # The SDK would otherwise complain about ARM_* variables of the caller's shell.
+    os.environ.setdefault("DATABRICKS_AUTH_TYPE", "oauth-m2m")
+    return WorkspaceClient(
+        host=settings["DATABRICKS_HOST"],
+        client_id=settings["DATABRICKS_CLIENT_ID"],
+        client_secret=settings["DATABRICKS_CLIENT_SECRET"],
+        auth_type="oauth-m2m",
+    )
+
+
+def collect(paths: Paths) -> dict[str, Any]:
+    """What `status --json` prints: endpoints, write counter, stacks with resources and outputs, tables with rows, runs with results."""
+    found = endpoints(paths)
+    with urllib.request.urlopen(found["console"] + "/api/estate/1.0/facts", timeout=30) as reply:  # noqa: S310  loopback
+        service = json.load(reply)
+    stacks = Stacks(paths)
+    deployed = {name: {"resources": stacks.resource_count(name), "outputs": stacks.outputs(name)} for name in stacks.names()}
+    return {
+        "endpoints": found,
+        "writes": service["writes"],
+        "stacks": deployed,
+        "tables": service["tables"],
+        "runs": service["runs"],
+    }

@@ -1,0 +1,85 @@
+"""The console's page and the row counts it takes from Delta logs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from local_estate.api.services.console.delta_log import table_facts
+from local_estate.api.services.console.page import render
+
+
+def _commit(table: Path, version: int, *actions: dict[str, object]) -> None:
+    log = table / "_delta_log"
+    log.mkdir(parents=True, exist_ok=True)
+    (log / f"{version:020}.json").write_text("\n".join(json.dumps(action) for action in actions))
+
+
+def _add(path: str, rows: int | None, deleted: int = 0) -> dict[str, object]:
+    add: dict[str, object] = {"path": path, "stats": json.dumps({"numRecords": rows} if rows is not None else {})}
+    if deleted:
+        add["deletionVector"] = {"pathOrInlineDv": f"v{deleted}", "offset": 1, "cardinality": deleted}
+    return {"add": add}
+
+
+def test_rows_are_those_of_the_live_files(tmp_path: Path) -> None:
+    _commit(tmp_path, 0, {"metaData": {}}, _add("a", 10), _add("b", 5))
+    _commit(tmp_path, 1, {"remove": {"path": "a"}}, _add("c", 7))
+    facts = table_facts(tmp_path)
+    assert facts is not None
+    assert (facts.version, facts.rows, facts.files) == (1, 12, 2)
+
+
+def test_rows_marked_by_a_deletion_vector_do_not_count(tmp_path: Path) -> None:
+    _commit(tmp_path, 0, _add("a", 10))
+    _commit(tmp_path, 1, {"remove": {"path": "a"}}, _add("a", 10, deleted=4))
+    facts = table_facts(tmp_path)
+    assert facts is not None
+    assert (facts.rows, facts.files) == (6, 1)
+
+
+def test_a_checkpoint_is_the_base_of_later_commits(tmp_path: Path) -> None:
+    _commit(tmp_path, 3, _add("ignored: the checkpoint has it", 99))
+    rows = [{"add": {"path": "a", "stats": json.dumps({"numRecords": 10})}}, {"add": None}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "_delta_log" / f"{3:020}.checkpoint.parquet")
+    (tmp_path / "_delta_log" / "_last_checkpoint").write_text('{"version": 3}')
+    _commit(tmp_path, 4, _add("b", 1))
+    facts = table_facts(tmp_path)
+    assert facts is not None
+    assert (facts.version, facts.rows) == (4, 11)
+
+
+def test_without_statistics_the_count_is_unknown_rather_than_wrong(tmp_path: Path) -> None:
+    _commit(tmp_path, 0, _add("a", None), _add("b", 2))
+    facts = table_facts(tmp_path)
+    assert facts is not None
+    assert facts.rows is None
+
+
+@pytest.mark.parametrize("make", [False, True])
+def test_a_directory_without_a_log_is_no_table(tmp_path: Path, make: bool) -> None:
+    if make:
+        (tmp_path / "_delta_log").mkdir()
+    assert table_facts(tmp_path) is None
+
+
+def test_the_page_escapes_what_it_shows_and_counts_what_it_lists() -> None:
+    html = render(
+        {
+            "writes": 1234,
+            "workspaces": [{"name": "<ws>", "workspace_url": "adb-1.1.azuredatabricks.net", "workspace_id": "7"}],
+            "resources": {"Microsoft.Storage/storageAccounts": 2},
+            "tables": [{"name": "c.s.<script>", "rows": 12345, "files": 1, "version": 0}],
+            "runs": [{"job": "bronze", "run_id": 9007199254740993, "result": "SUCCESS", "seconds": 1.25, "start_time": 0}],
+        }
+    )
+    assert "<script>" not in html
+    assert "c.s.&lt;script&gt;" in html
+    assert "12,345" in html
+    assert "9007199254740993" in html
+    assert '<td class="SUCCESS">SUCCESS</td>' in html
+    assert "1 of 1 succeeded" in html
