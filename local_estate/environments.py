@@ -33,7 +33,6 @@ def environments() -> dict[str, Environment]:
     tools = Path(os.environ.get("ESTATE_TOOLS") or REPOSITORY / ".tools").absolute()
     return {
         "root": Environment("root.txt", REPOSITORY / ".venv", (".", "workloads")),
-        "policies": Environment("policies.txt", REPOSITORY / "policies" / ".venv"),
         "airflow": Environment("airflow.txt", tools / "airflow", ("workloads",)),
     }
 
@@ -94,8 +93,9 @@ def _uv() -> str:
 @contextmanager
 def _exclusive(directory: Path) -> Iterator[None]:
     """One installer at a time for a directory, across processes."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with open(directory.parent / f".{directory.name}.lock", "w") as lock:
+    locks = Path(os.environ.get("ESTATE_TOOLS") or REPOSITORY / ".tools").absolute() / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with open(locks / hashlib.sha256(str(directory).encode()).hexdigest()[:16], "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

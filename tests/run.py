@@ -8,7 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from local_estate import environments
+from local_estate import engine, environments
+from local_estate.paths import Paths
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -24,8 +25,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 
 def run(layers: list[str], extra: list[str]) -> int:
-    for name in ("policies", "airflow"):
-        environments.ensure(name)
+    engine.prepare(Paths.from_environment())
+    environments.ensure("airflow")
     failed: list[str] = []
     started = time.monotonic()
     for layer in layers:

@@ -18,9 +18,7 @@ from local_estate.api.kernel.store import Store
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path / "store.db")
     with store.transaction() as transaction:
-        transaction.put(
-            PRINCIPAL, "7", {"id": "7", "kind": "service_principal", "name": "app-1", "display_name": "etl"}
-        )
+        transaction.put(PRINCIPAL, "7", {"id": "7", "kind": "service_principal", "name": "app-1", "display_name": "etl"})
     return store
 
 
@@ -71,9 +69,7 @@ def test_no_credential_is_a_401(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("expiry", "workspace_id", "good"), [(-1, 1, True), (1, 1, False), (-1, 2, False)])
-def test_a_personal_access_token_counts_in_its_workspace_until_it_expires(
-    store: Store, expiry: int, workspace_id: int, good: bool
-) -> None:
+def test_a_personal_access_token_counts_in_its_workspace_until_it_expires(store: Store, expiry: int, workspace_id: int, good: bool) -> None:
     token = "dapi" + "0" * 32
     entry = {
         "principal_id": "7",

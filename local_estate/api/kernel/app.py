@@ -136,7 +136,8 @@ class Application:
 
 
 def _error_headers(error: ApiError) -> dict[str, str]:
-    headers = {"x-databricks-reason-phrase": error.message[:200].encode("ascii", "replace").decode().replace("\n", " ")}
+    # One line without blanks at its ends: h11 refuses any other header value.
+    headers = {"x-databricks-reason-phrase": " ".join(error.message.encode("ascii", "replace").decode().split())[:200].strip()}
     if error.status in (429, 503):
         headers["retry-after"] = "1"
     return headers

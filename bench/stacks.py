@@ -1,0 +1,42 @@
+"""`up` and `preview` of the real stacks, and what each process takes of memory."""
+
+from __future__ import annotations
+
+import psutil
+
+from bench.measure import Measurement, Report, seconds
+from local_estate import bring_up, facts
+from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.paths import Paths
+
+ROWS = 50_000
+
+
+def _quiet(_: str) -> None: ...
+
+
+def _up(paths: Paths) -> None:
+    bring_up.deploy(paths, "dev", say=_quiet)
+    bring_up.run_day(paths, "dev", day=1, rows=ROWS, say=_quiet)
+
+
+def first_up(report: Report, paths: Paths) -> None:
+    """Tools in place, no state: deploy `shared` and `dev`, then day 1."""
+    deploying = seconds(lambda: bring_up.deploy(paths, "dev", say=_quiet))
+    report.add(Measurement(name="first deploy of shared and dev", unit="s", samples=(deploying,), note="tools cached, no state"))
+    day = seconds(lambda: bring_up.run_day(paths, "dev", day=1, rows=ROWS, say=_quiet))
+    report.add(Measurement(name=f"day 1, first time ({ROWS:,} rows)", unit="s", samples=(day,), note="starts the JVM; generates samples"))
+
+
+def measure_up(report: Report, paths: Paths) -> None:
+    report.timed("warm up, nothing to change", lambda: _up(paths), aim="< 20 s")
+    stacks = Stacks(paths)
+    report.timed("preview of dev", lambda: stacks.preview("dev", [PolicyPack.of(paths, "dev")], expect_no_changes=True))
+    report.timed("up of dev, no changes", lambda: stacks.up("dev", [PolicyPack.of(paths, "dev")], expect_no_changes=True))
+
+
+def measure_memory(report: Report, paths: Paths) -> None:
+    service = psutil.Process(facts.endpoints(paths)["pid"])
+    for process in (service, *service.children(recursive=True)):
+        name = "service" if process == service else "spark JVM" if "java" in process.name() else process.name()
+        report.add(Measurement(name=f"memory: {name}", unit="MiB", samples=(process.memory_info().rss / 2**20,), note="resident"))

@@ -1,0 +1,81 @@
+"""Runs one Pulumi program in its own environment. Started by the language host as a file; imports the Pulumi SDK and nothing of ours.
+
+Reads the run's settings as JSON from `$PULUMI_RUN` (monitor, engine, project, stack, …), the program from argv[1], its arguments after it.
+Exit code 32 says that the error has been shown already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+import pulumi
+import pulumi.runtime
+
+ALREADY_SHOWN = 32
+
+
+def main() -> int:
+    run = json.loads(os.environ.pop("PULUMI_RUN"))
+    program = os.path.abspath(sys.argv[1])
+    sys.argv = sys.argv[1:]
+    # The runner's own folder must not shadow a module of the program's.
+    sys.path[0] = program if os.path.isdir(program) else os.path.dirname(program)
+    pulumi.runtime.set_all_config(run["config"], run["config_secret_keys"])
+    pulumi.runtime.configure(pulumi.runtime.Settings(**run["settings"]))
+    # An engine that gives up leaves futures nobody awaits; asyncio would report each of them to the user.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    workers = ThreadPoolExecutor(max_workers=max(run["settings"]["parallel"], 1) * 4)
+    loop.set_default_executor(workers)
+    try:
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(program)))
+    except pulumi.RunError as error:  # already a sentence for the user
+        pulumi.log.error(str(error))
+        return ALREADY_SHOWN
+    except SystemExit as leaving:
+        return _exit_code(leaving)
+    except Exception as error:
+        pulumi.log.error(f"Program failed with an unhandled exception:\n{_of_the_program(error, program)}")
+        return ALREADY_SHOWN
+    finally:
+        workers.shutdown(wait=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def _run(program: str) -> None:
+    runpy.run_path(program, run_name="__main__")
+
+
+def _exit_code(leaving: SystemExit) -> int:
+    """`sys.exit("message")` shows the message, as it does in any Python program."""
+    if leaving.code is None or isinstance(leaving.code, int):
+        return leaving.code or 0
+    pulumi.log.error(str(leaving.code))
+    return ALREADY_SHOWN
+
+
+def _of_the_program(error: BaseException, program: str) -> str:
+    """The traceback from the program's first line on: what lies above is the runner's."""
+    inside = (program, os.path.join(program, "__main__.py"))
+    step: TracebackType | None = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_filename not in inside:
+        step = step.tb_next
+    if step is None and isinstance(error, SyntaxError | ImportError):
+        # The program never began: a syntax error says its own line, and a folder without __main__.py has none.
+        return "".join(traceback.format_exception_only(type(error), error)).rstrip()
+    return "".join(traceback.format_exception(type(error), error, step or error.__traceback__)).rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

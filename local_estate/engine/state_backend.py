@@ -1,0 +1,90 @@
+"""What the file backend holds: stacks, the locks of running commands, operations a killed one left open. Reads only."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    pid: int
+    hostname: str
+    timestamp: str
+
+    @property
+    def alive(self) -> bool:
+        """A lock of another machine counts as alive: nobody here can tell."""
+        if self.hostname != socket.gethostname():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingOperation:
+    kind: str
+    urn: str
+
+
+@dataclass(frozen=True)
+class StateBackend:
+    """`root` is the directory of `PULUMI_BACKEND_URL`."""
+
+    root: Path
+    project: str
+
+    def checkpoint(self, stack: str) -> Path:
+        return self.root / ".pulumi" / "stacks" / self.project / f"{stack}.json"
+
+    def names(self) -> list[str]:
+        """Every stack the backend holds."""
+        return sorted(file.stem for file in (self.root / ".pulumi" / "stacks" / self.project).glob("*.json"))
+
+    def exists(self, stack: str) -> bool:
+        return self.checkpoint(stack).exists()
+
+    def locks(self, stack: str) -> list[Lock]:
+        return [lock for file in self._lock_files(stack) if (lock := _read_lock(file)) is not None]
+
+    def _lock_files(self, stack: str) -> Iterator[Path]:
+        yield from sorted((self.root / ".pulumi" / "locks" / "organization" / self.project / stack).glob("*.json"))
+
+    def pending(self, stack: str) -> list[PendingOperation]:
+        operations = (self._deployment(stack)).get("pending_operations") or []
+        return [PendingOperation(kind=each["type"], urn=each["resource"]["urn"]) for each in operations]
+
+    def resources(self, stack: str) -> list[dict[str, Any]]:
+        """As the checkpoint has them; secrets are ciphertext there."""
+        return list(self._deployment(stack).get("resources") or [])
+
+    def newest_backup(self, stack: str) -> Path | None:
+        folder = self.root / ".pulumi" / "backups" / self.project / stack
+        return max(folder.glob(f"{stack}.*.json"), key=lambda file: file.stat().st_mtime, default=None)
+
+    def _deployment(self, stack: str) -> dict[str, Any]:
+        """Empty when the stack is new, or its checkpoint unreadable (the engine then says so itself)."""
+        try:
+            content = json.loads(self.checkpoint(stack).read_text())
+        except (OSError, ValueError):
+            return {}
+        latest: dict[str, Any] = (content.get("checkpoint") or {}).get("latest") or {}
+        return latest
+
+
+def _read_lock(file: Path) -> Lock | None:
+    try:
+        content = json.loads(file.read_text())
+        return Lock(pid=int(content["pid"]), hostname=str(content["hostname"]), timestamp=str(content.get("timestamp", "")))
+    except (OSError, ValueError, KeyError):
+        return None  # gone since it was listed, or half-written

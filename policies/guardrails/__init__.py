@@ -1,0 +1,1 @@
+"""The CrossGuard pack: controls as data rows, their predicates as plain functions that need no engine."""

@@ -1,0 +1,65 @@
+"""The DAG as Airflow runs it, in Airflow's own environment, against the deployed jobs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from local_estate import environments, facts
+from local_estate.day.run import StepResult
+from tests.estate.conftest import Deployed
+
+SCRIPT = """
+import importlib.util, json, os, sys
+from airflow.utils import db
+db.initdb()
+from airflow.models.connection import Connection
+from airflow.utils.session import create_session
+with create_session() as session:
+    session.add(Connection(**json.loads(os.environ["TEST_CONNECTION"])))
+spec = importlib.util.spec_from_file_location("domain_ingest_daily", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+run = module.dag.test()
+print("STATES", json.dumps({ti.task_id: str(ti.state) for ti in run.get_task_instances()}), str(run.state))
+"""
+
+
+def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, day_one: list[StepResult], tmp_path: Path) -> None:
+    python = environments.ensure("airflow")
+    url = urlsplit(facts.workspace_url(deployed.paths, "dev"))
+    token = deployed.workspace.tokens.create(comment="airflow test", lifetime_seconds=3600).token_value
+    # Host, port and schema apart: the provider drops scheme and port of a URL given as host.
+    connection = {
+        "conn_id": "databricks_default",
+        "conn_type": "databricks",
+        "host": url.hostname,
+        "port": url.port,
+        "schema": url.scheme,
+        "password": token,
+    }
+    done = subprocess.run(
+        [python, "-c", SCRIPT, str(deployed.paths.repository / "dags" / "domain_ingest_daily.py")],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith(("DATABRICKS_", "ARM_", "PYTEST_"))},
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "none"),
+            "LAKEHOUSE_STACK_OUTPUTS": str(facts.outputs_file(deployed.paths, "dev")),
+            "LAKEHOUSE_TASK_RETRIES": "0",
+            "TEST_CONNECTION": json.dumps(connection),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("STATES")]
+    assert lines, done.stdout[-3000:] + done.stderr[-3000:]
+    states, _, final = lines[-1].removeprefix("STATES ").rpartition(" ")
+    assert final.endswith("success")
+    assert set(json.loads(states).values()) == {"success"}
+    assert len(json.loads(states)) == len(deployed.outputs["daily_run"]) + 1
