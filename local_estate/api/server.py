@@ -63,9 +63,7 @@ class Server:
         for service in loaded:
             self.estate.answers.update(service.provides)
         application = Application(self.estate, Router(loaded), self._faces)
-        config = uvicorn.Config(
-            application, http="h11", log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30
-        )
+        config = uvicorn.Config(application, http="h11", log_config=None, access_log=False, lifespan="off", timeout_keep_alive=30)
         config.load()
         state = uvicorn.server.ServerState()
         self._protocol = lambda: H11Protocol(config=config, server_state=state, app_state={}, _loop=self._loop)
@@ -104,9 +102,7 @@ class Server:
     def _open_workspace(self, workspace_id: int, host: str, resource_id: str) -> str:
         """From a request or background thread: opens (or finds) the workspace's port and announces it."""
         if host not in self._workspaces:
-            opening: Future[int] = asyncio.run_coroutine_threadsafe(
-                self._listen(Face.WORKSPACE, workspace_id), self._loop
-            )
+            opening: Future[int] = asyncio.run_coroutine_threadsafe(self._listen(Face.WORKSPACE, workspace_id), self._loop)
             url = f"http://127.0.0.1:{opening.result(timeout=10)}"
             self._workspaces[host] = {"url": url, "workspace_id": str(workspace_id), "resource_id": resource_id}
             if self._paths.endpoints.exists():
@@ -114,9 +110,7 @@ class Server:
         return str(self._workspaces[host]["url"])
 
     def _close_workspace(self, workspace_id: int) -> None:
-        self._workspaces = {
-            host: entry for host, entry in self._workspaces.items() if entry["workspace_id"] != str(workspace_id)
-        }
+        self._workspaces = {host: entry for host, entry in self._workspaces.items() if entry["workspace_id"] != str(workspace_id)}
         for port, speaks in list(self._faces.items()):
             if speaks == (Face.WORKSPACE, workspace_id):
                 self._loop.call_soon_threadsafe(self._listeners.pop(port).close)
@@ -136,7 +130,8 @@ class Server:
 
 def _bind(preferred: int) -> socket.socket:
     for port in (preferred, 0):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # The protocol must be named: asyncio turns Nagle's algorithm off only then, and with it every reply waits 40 ms for an ACK.
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind(("127.0.0.1", port))

@@ -8,6 +8,13 @@ from local_estate.api.kernel.routing import Service
 
 NAMES = (
     "estate",
+    "identity",
+    "arm",
+    "unity_catalog",
+    "secrets",
+    "workspace_files",
+    "files",
+    "console",
 )
 
 

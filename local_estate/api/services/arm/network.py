@@ -75,7 +75,8 @@ def _refuse_if_injected(reader: Reader, subnet: ResourceId, code: str, what: str
 
 
 def delegations(subnet: Document) -> set[str]:
-    return {each["serviceName"].lower() for each in subnet["properties"].get("delegations") or []} if subnet else set()
+    found = subnet["properties"].get("delegations") or []
+    return {str((each.get("properties") or each).get("serviceName", "")).lower() for each in found}
 
 
 def _same_region(reader: Reader, target: str, location: str) -> None:

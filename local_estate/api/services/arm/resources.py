@@ -235,7 +235,8 @@ def get(call: Call) -> Document:
         _check_parents(call.store.read, identifier)
         raise ApiError(
             "ResourceGroupNotFound" if identifier.type == "Microsoft.Resources/resourceGroups" else "ResourceNotFound",
-            f"The Resource '{identifier.type}/{'/'.join(identifier.names)}' under resource group '{identifier.resource_group}' was not found.",
+            f"The Resource '{identifier.type}/{'/'.join(identifier.names)}' under resource group "
+            f"'{identifier.resource_group}' was not found.",
             404,
         )
     return _shown(call.store.read, document)

@@ -1,0 +1,1 @@
+"""Unity Catalog: metastores and everything governed in them, with privileges enforced for the caller."""

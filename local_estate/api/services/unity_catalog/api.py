@@ -1,0 +1,39 @@
+"""`/api/2.1/unity-catalog/*`, the account's metastores, and what Spark asks: may this principal, and where do the bytes lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from local_estate.api.kernel.call import Estate
+from local_estate.api.kernel.routing import Service
+from local_estate.api.services.unity_catalog import bindings, catalogs, functions, metastores, paths, permissions, storage, tables, volumes
+from local_estate.api.services.unity_catalog.authorization import authorize
+from local_estate.api.services.unity_catalog.locations import sweep
+
+
+def _start(estate: Estate) -> Callable[[], None]:
+    sweep(estate)
+    return lambda: None
+
+
+SERVICE = Service(
+    name="unity_catalog",
+    routes=(
+        *metastores.ROUTES,
+        *storage.ROUTES,
+        *catalogs.ROUTES,
+        *tables.ROUTES,
+        *volumes.ROUTES,
+        *functions.ROUTES,
+        *permissions.ROUTES,
+        *bindings.ROUTES,
+        *paths.ROUTES,
+    ),
+    provides={
+        "unity_catalog.metastore_of": metastores.assigned,
+        "unity_catalog.authorize": authorize,
+        "unity_catalog.resolve_path": paths.resolve_path,
+        "volumes.local_path": paths.volume_path,
+    },
+    start=_start,
+)

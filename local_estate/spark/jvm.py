@@ -1,0 +1,192 @@
+"""The warm JVM as a child process, and the loopback calls to the control server inside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from local_estate.paths import Paths
+from local_estate.spark.jars import class_path, find_jdk, pyspark_home
+
+# What Spark's launcher would pass; the launcher itself asks for a module that the wheel's JDK lacks.
+_OPENED = (
+    "java.lang",
+    "java.lang.invoke",
+    "java.lang.reflect",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "sun.nio.ch",
+    "sun.nio.cs",
+    "sun.security.action",
+    "sun.util.calendar",
+)
+
+
+class JvmDidNotStart(Exception):
+    """The JVM ended before it listened; the message carries its last lines."""
+
+
+class JvmGone(Exception):
+    """The JVM ended or was killed while it was being spoken to."""
+
+
+class ControlRefused(Exception):
+    """The control server answered with an error: `{error_class, sql_state, message}`."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(str(error.get("message", error)))
+        self.error = error
+
+
+class Jvm:
+    """One started JVM. It ends when this process closes its input, so also when this process is killed."""
+
+    def __init__(self, paths: Paths, *, heap: str) -> None:
+        self._secret = secrets.token_urlsafe(32)
+        self._log = paths.logs / "spark.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.adls.mkdir(parents=True, exist_ok=True)
+        state = paths.home / "spark"
+        state.mkdir(exist_ok=True, mode=0o700)
+        self._scratch = tempfile.TemporaryDirectory(dir=state, prefix="jvm-", ignore_cleanup_errors=True)
+        scratch = Path(self._scratch.name)
+        jdk = find_jdk(paths)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                _command(str(jdk.java), str(class_path(paths, jdk)), heap, home=paths.home, scratch=scratch),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=_environment(),
+                cwd=scratch,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        address = self._hand_over(spark_configuration(scratch))
+        self._http = httpx.Client(
+            base_url=f"http://127.0.0.1:{address['port']}", headers={"X-Estate-Secret": self._secret}, timeout=httpx.Timeout(30.0, read=None), trust_env=False
+        )
+
+    def _hand_over(self, configuration: dict[str, str]) -> dict[str, Any]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"secret": self._secret, "conf": configuration}).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = b""
+        if not line:
+            code = self._process.wait()
+            self._scratch.cleanup()
+            raise JvmDidNotStart(f"the Spark JVM ended with {code} before it listened; the end of {self._log}:\n{self._tail()}")
+        address: dict[str, Any] = json.loads(line)
+        return address
+
+    def _tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-12:])
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON answer. Raises ControlRefused with the server's error, JvmGone when there is nobody to answer."""
+        try:
+            reply = self._http.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise JvmGone(f"the Spark JVM (pid {self.pid}) does not answer: {type(error).__name__}") from None
+        content = reply.json()
+        if reply.status_code >= 300:
+            error = content["error"]
+            raise ControlRefused(error if isinstance(error, dict) else {"message": str(error)})
+        return content
+
+    def close(self) -> None:
+        self._http.close()
+        if self._process.stdin:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        # Files may still be closing on other threads of this process.
+        threading.Thread(target=self._scratch.cleanup, daemon=False).start()
+
+
+def _command(java: str, classes: str, heap: str, *, home: Path, scratch: Path) -> list[str]:
+    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
+    return [
+        java,
+        f"-Xmx{heap}",
+        "-XX:+UseSerialGC",
+        "-Xss4m",
+        "-XX:ReservedCodeCacheSize=256m",
+        "-XX:+IgnoreUnrecognizedVMOptions",
+        *opened,
+        "-Djdk.reflect.useDirectMethodHandle=false",
+        "-Dio.netty.tryReflectionSetAccessible=true",
+        f"-Djava.io.tmpdir={scratch}",
+        f"-Destate.home={home}",
+        f"-Dlog4j2.configurationFile={Path(__file__).parent / 'log4j2.properties'}",
+        "-cp",
+        classes,
+        "mt.estate.ControlServer",
+    ]
+
+
+def _environment() -> dict[str, str]:
+    """What the JVM and its Python workers inherit: nothing that names a credential."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "JAVA_HOME"}}
+    return {**kept, "SPARK_HOME": str(pyspark_home()), "PYSPARK_PIN_THREAD": "true", "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def spark_configuration(scratch: Path) -> dict[str, str]:
+    """Small data on few cores; the governance of every session."""
+    governance = {
+        "spark.sql.extensions": "mt.estate.EstateExtensions,io.delta.sql.DeltaSparkSessionExtension,mt.estate.EstateSqlExtensions",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.hadoop.fs.defaultFS": "dbfs:///",
+        "spark.hadoop.fs.dbfs.impl": "mt.estate.DbfsFileSystem",
+        "spark.hadoop.fs.abfss.impl": "mt.estate.AbfssFileSystem",
+        "spark.hadoop.fs.file.impl": "mt.estate.GuardedLocalFileSystem",
+        "spark.hadoop.fs.AbstractFileSystem.dbfs.impl": "mt.estate.DbfsContext",
+        "spark.hadoop.fs.AbstractFileSystem.abfss.impl": "mt.estate.AbfssContext",
+        "spark.delta.logStore.abfss.impl": "mt.estate.EstateLogStore",
+        "spark.delta.logStore.dbfs.impl": "mt.estate.EstateLogStore",
+    }
+    size = {
+        "spark.master": f"local[{max(4, os.cpu_count() or 1)}]",
+        "spark.scheduler.mode": "FAIR",
+        "spark.sql.sources.default": "delta",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+        "spark.sql.ui.retainedExecutions": "10",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    place = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": f"file:{scratch}/warehouse",
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.eventLog.enabled": "false",
+    }
+    return {**governance, **size, **place}

@@ -1,0 +1,9 @@
+package org.apache.spark.sql.estate
+
+import org.apache.spark.sql.catalyst.catalog.CatalogTable
+import org.apache.spark.sql.connector.catalog.{Table, V1Table}
+
+/** What Spark keeps to its own package. */
+object Bridge {
+  def v1Table(table: CatalogTable): Table = V1Table(table)
+}

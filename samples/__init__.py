@@ -1,0 +1,1 @@
+"""Landing files as the source systems would deliver them, made up from a seed."""

@@ -1,0 +1,125 @@
+"""An ordinary Spark session with Delta in a JVM of the test process: no service, no governance, only what the transformations need."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from lakehouse.contracts import DatasetContract, load_contracts
+from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
+from lakehouse.ingest.bronze import bronze_rows
+from lakehouse.jobs.migrate import migrate
+from lakehouse.names import Catalogs
+from local_estate.paths import Paths
+from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+# The session catalog plays all four: schema names of the layers differ in their tables, so nothing collides.
+CATALOG = "spark_catalog"
+_OPENED = ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic")
+_INTERNAL = ("sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    paths = Paths.from_environment()
+    jdk = find_jdk(paths)
+    classes = os.pathsep.join([*map(str, resolve_jars(paths, jdk)), str(pyspark_home() / "jars" / "*")])
+    opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (*(f"java.{name}" for name in _OPENED), *_INTERNAL)]
+    with tempfile.TemporaryDirectory(prefix="lakehouse-spark-") as folder:
+        # Spark's own launcher asks for a module that the JDK of the wheel lacks; this one asks for what it has.
+        launcher = Path(folder) / "bin" / "spark-submit"
+        launcher.parent.mkdir()
+        command = [str(jdk.java), *opened, "-Xmx1500m", "-XX:+UseSerialGC", "-cp", classes, "org.apache.spark.deploy.SparkSubmit"]
+        launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        launcher.chmod(0o700)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SPARK_HOME", folder)
+            patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+            session = _builder(folder).getOrCreate()
+            session.sparkContext.setLogLevel("ERROR")
+            yield session
+            session.stop()
+
+
+def _builder(folder: str) -> SparkSession.Builder:
+    return SparkSession.builder.master("local[2]").config(
+        map={
+            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+            "spark.sql.warehouse.dir": f"{folder}/warehouse",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.databricks.delta.snapshotPartitions": "2",
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+            "spark.sql.session.timeZone": "UTC",
+            "spark.ui.enabled": "false",
+        }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalCatalogs(Catalogs):
+    """The catalogs of a test, with volumes in a folder of its own."""
+
+    folder: Path
+
+    def checkpoint(self, dataset: object) -> str:
+        return f"{self.folder}/checkpoints/{getattr(dataset, 'name')}"
+
+
+@pytest.fixture
+def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
+    """Empty tables of every contract."""
+    schemas = sorted({dataset.schema_name for dataset in load_contracts()})
+    for schema in schemas:
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    made = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
+    migrate(spark, made)
+    yield made
+    for schema in schemas:
+        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+def table(spark: SparkSession, name: str) -> DataFrame:
+    return spark.read.table(f"{CATALOG}.{name}")
+
+
+def plain(rows: DataFrame) -> list[tuple[object, ...]]:
+    """Rows as tuples, in an order of their own, to compare."""
+    return sorted((tuple(row) for row in rows.collect()), key=repr)
+
+
+def one(rows: DataFrame) -> Row:
+    found = rows.collect()
+    assert len(found) == 1, found
+    return found[0]
+
+
+def landed(spark: SparkSession, bronze: DatasetContract, *files: Path) -> DataFrame:
+    """Files as Auto Loader reads them: columns by the header's names, others rescued, unparsable lines kept. A batch, not a stream."""
+    names = [column.name for column in bronze.declared_columns]
+    frames = []
+    for file in files:
+        if bronze.landing and bronze.landing.format == "json":
+            schema = StructType([*[StructField(name, StringType()) for name in names], StructField(CORRUPT, StringType())])
+            read = spark.read.schema(schema).option("columnNameOfCorruptRecord", CORRUPT).json(str(file))
+            rescued = F.lit(None).cast("string")
+        else:
+            header = file.read_bytes().decode("utf-8", "replace").split("\n", 1)[0].split(",")
+            schema = StructType([*[StructField(name, StringType()) for name in header], StructField(CORRUPT, StringType())])
+            read = spark.read.schema(schema).option("header", True).option("escape", '"').option("columnNameOfCorruptRecord", CORRUPT).csv(str(file))
+            # Spark calls a short line corrupt; Auto Loader fills it up with nulls.
+            read = read.withColumn(CORRUPT, F.lit(None).cast("string"))
+            others = [name for name in header if name not in names]
+            rescued = F.to_json(F.struct(*others)) if others else F.lit(None).cast("string")
+            read = read.withColumns({name: F.lit(None).cast("string") for name in names if name not in header})
+        frames.append(read.withColumn(RESCUED, rescued).withColumn("source_file", F.lit(file.name)).select(*names, RESCUED, CORRUPT, "source_file"))
+    return bronze_rows(functools.reduce(DataFrame.unionByName, frames), bronze, run_id="test")

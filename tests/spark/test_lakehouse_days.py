@@ -1,0 +1,116 @@
+"""Two days of generated files through silver and gold: the counts are the ones the generator worked out on its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lakehouse.append import MicroBatch
+from lakehouse.contracts import SYSTEMS
+from lakehouse.jobs.gold import publish_case_metrics, publish_customers, start_history
+from lakehouse.silver.batch import SilverTables, write_batch
+from pyspark.sql import SparkSession
+from samples.generate import generate
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, landed, one, plain, spark, table
+
+__all__ = ["catalogs", "spark"]
+ROWS = 1500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estate:
+    spark: SparkSession
+    catalogs: LocalCatalogs
+    folder: Path
+
+    def deliver(self, day: int, *, batch_id: int, broken: bool = False) -> Mapping[str, Any]:
+        """Generates a day's files and brings them to silver."""
+        out = self.folder / f"day-{day}"
+        manifest = generate(out, day=day, rows=ROWS, broken=broken)
+        for system in SYSTEMS:
+            tables = SilverTables.of(system)
+            suffix = tables.bronze.landing.format if tables.bronze.landing else ""
+            files = [file for file in sorted((out / system).glob(f"*.{suffix}")) if file.stat().st_size]
+            rows = landed(self.spark, tables.bronze, *files)
+            write_batch(rows, MicroBatch(stream_id=system, batch_id=batch_id), tables, self.catalogs, run_id=f"run-{day}")
+        return manifest
+
+    def publish(self) -> None:
+        history = start_history(self.spark, self.catalogs)
+        publish_customers(self.spark, self.catalogs)
+        publish_case_metrics(self.spark, self.catalogs)
+        history.awaitTermination()
+
+    def counts(self) -> dict[str, int]:
+        names = ("cmdm.customer_silver", "cmdm.customer_history", "customer.dim_customer", "customer.dim_customer_scd2", "operations.case_metrics")
+        return {name: table(self.spark, name).count() for name in names}
+
+
+@pytest.fixture
+def estate(spark: SparkSession, catalogs: LocalCatalogs, tmp_path: Path) -> Estate:
+    return Estate(spark=spark, catalogs=catalogs, folder=tmp_path)
+
+
+def assert_accounted(estate: Estate, manifest: Mapping[str, Any], batch_id: int) -> None:
+    for name, expected in manifest["datasets"].items():
+        file = Path(expected["file"]).name
+        account = one(
+            table(estate.spark, "platform.batch_accounting").where(f"dataset = '{name}' AND batch_id = {batch_id} AND source_file = '{file}'")
+        )
+        assert {outcome: account[f"rows_{outcome}"] for outcome in expected["outcomes"]} == expected["outcomes"], name
+        assert account["rows_in"] == expected["rows"] == sum(expected["outcomes"].values())
+        assert table(estate.spark, name).count() == expected["table_rows_after"]
+        broken = table(estate.spark, f"{expected['system']}.{expected['system']}_quarantine").where(f"source_file = '{file}'")
+        assert Counter(row["errors"][0] for row in broken.collect()) == expected["quarantined_by_reason"]
+        assert all(len(row["errors"]) == 1 for row in broken.collect())
+
+
+def assert_history(estate: Estate, customers: Mapping[str, int]) -> None:
+    versions = table(estate.spark, "customer.dim_customer_scd2")
+    assert versions.count() == customers["scd2_rows"]
+    assert versions.where("is_current").count() == versions.select("customer_id").distinct().count() == customers["scd2_current_rows"]
+    assert versions.where("is_current AND is_deleted").count() == customers["scd2_deleted_customers"]
+    assert table(estate.spark, "customer.dim_customer").count() == customers["dim_customer_rows"]
+    gaps = versions.selectExpr(
+        "effective_to", "is_current", "lead(effective_from) OVER (PARTITION BY customer_id ORDER BY effective_from) AS following"
+    ).where("NOT (effective_to <=> following) AND NOT (is_current AND following IS NULL AND effective_to = TIMESTAMP '9999-12-31 00:00:00')")
+    assert gaps.count() == 0
+
+
+def test_two_days_give_the_counts_the_generator_worked_out_and_a_second_run_of_each_changes_none(estate: Estate) -> None:
+    first = estate.deliver(1, batch_id=0)
+    estate.publish()
+    assert_accounted(estate, first, 0)
+    assert_history(estate, first["customers"])
+
+    counts = estate.counts()
+    estate.deliver(1, batch_id=1)
+    estate.publish()
+    assert estate.counts() == counts
+
+    second = estate.deliver(2, batch_id=2)
+    estate.publish()
+    assert_accounted(estate, second, 2)
+    assert_history(estate, second["customers"])
+    content = plain(table(estate.spark, "customer.dim_customer_scd2"))
+    estate.publish()
+    assert plain(table(estate.spark, "customer.dim_customer_scd2")) == content
+
+
+def test_broken_files_end_in_quarantine_with_their_reason_and_the_rest_of_the_day_goes_on(estate: Estate) -> None:
+    manifest = estate.deliver(1, batch_id=0, broken=True)
+    for file in manifest["broken_files"]:
+        system, name = file["file"].split("/")
+        kept = table(estate.spark, f"{system}.{system}_quarantine").where(f"source_file = '{name}'").collect()
+        assert len(kept) == file["quarantined"], name
+        assert all(any(file["reason"] in error for error in row["errors"]) for row in kept), kept
+        account = table(estate.spark, "platform.batch_accounting").where(f"source_file = '{name}'").collect()
+        assert sum(row["rows_in"] for row in account) == file["rows"]
+    lost = table(estate.spark, "platform.batch_accounting").where(
+        "rows_in <> rows_written + rows_duplicate + rows_superseded + rows_quarantined"
+    )
+    assert lost.count() == 0

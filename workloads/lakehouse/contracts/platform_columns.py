@@ -1,0 +1,55 @@
+"""Columns the platform adds to what the owner declares. Their names start with `_` in silver, so that no owner's name collides."""
+
+from __future__ import annotations
+
+from lakehouse.contracts.dataset import Column, Kind
+
+
+def _column(name: str, physical_type: str, description: str, *, required: bool = False, key: int | None = None, pii: bool = False) -> Column:
+    logical = {"STRING": "string", "TIMESTAMP": "timestamp", "BIGINT": "integer"}.get(physical_type, "array")
+    return Column(
+        name=name,
+        logical_type=logical,
+        physical_type=physical_type,
+        required=required,
+        primary_key_position=key,
+        classification="pii" if pii else "internal",
+        description=description,
+        platform=True,
+    )
+
+
+RESCUED = "_rescued_data"
+CORRUPT = "_corrupt_record"
+
+_BRONZE = (
+    _column(RESCUED, "STRING", "JSON of what the file had and the contract has not", pii=True),
+    _column(CORRUPT, "STRING", "The line as it came, where it could not be parsed", pii=True),
+    _column("source_file", "STRING", "Landing file the row came from"),
+    _column("ingest_ts", "TIMESTAMP", "When bronze took the row in"),
+    _column("run_id", "STRING", "Run that took the row in"),
+)
+_SILVER = (
+    _column("_row_hash", "STRING", "SHA-256 over the typed, standardised columns", required=True),
+    _column("_warnings", "ARRAY<STRING>", "Rules of severity warning that the row breaks"),
+    _column("_source_file", "STRING", "Landing file the row came from"),
+    _column("_ingest_ts", "TIMESTAMP", "When bronze took the row in"),
+    _column("_run_id", "STRING", "Run that wrote the row"),
+)
+QUARANTINE = (
+    _column("quarantine_id", "STRING", "Stable id: of file, payload and occurrence", required=True, key=1),
+    _column("kind", "STRING", "row, or file where a whole file could not be read", required=True),
+    _column("dataset", "STRING", "Dataset whose contract the row breaks", required=True),
+    _column("payload", "STRING", "The row as bronze holds it, as JSON", pii=True),
+    _column("errors", "ARRAY<STRING>", "Every reason, `column: what is wrong`", required=True, pii=True),
+    _column("source_file", "STRING", "Landing file the row came from"),
+    _column("ingest_ts", "TIMESTAMP", "When bronze took the row in"),
+    _column("run_id", "STRING", "Run that put the row here"),
+    _column("quarantined_ts", "TIMESTAMP", "When the row was put here"),
+)
+_HISTORY = _SILVER
+
+
+def platform_columns(kind: Kind) -> tuple[Column, ...]:
+    """What every table of a kind carries besides its declared columns."""
+    return {Kind.BRONZE: _BRONZE, Kind.SILVER: _SILVER, Kind.HISTORY: _HISTORY, Kind.QUARANTINE: QUARANTINE}.get(kind, ())

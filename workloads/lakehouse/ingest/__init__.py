@@ -1,0 +1,1 @@
+"""From landing files to bronze tables."""

@@ -1,0 +1,1 @@
+"""Entry points of the wheel: each parses its parameters, reads, calls a transformation and writes."""

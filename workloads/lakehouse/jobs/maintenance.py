@@ -1,0 +1,21 @@
+"""Compacts every table of the contracts and deletes files past their retention."""
+
+from __future__ import annotations
+
+from lakehouse.contracts import load_contracts
+from lakehouse.jobs.parameters import parse
+from lakehouse.jobs.session import session
+from lakehouse.maintenance.upkeep import maintain
+
+
+def main() -> None:
+    parameters = parse("maintenance", retention=True)
+    spark = session()
+    print(f"{'table':60} {'compacted':>10} {'into':>6}  files kept for {parameters.retention_hours} hours")
+    for dataset in load_contracts():
+        done = maintain(spark, parameters.catalogs.table(dataset), retention_hours=parameters.retention_hours)
+        print(f"{done.table:60} {done.files_removed:>10} {done.files_added:>6}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""MERGE statements, made from key and column names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lakehouse.names import TableName
+
+
+def insert_missing(rows: DataFrame, target: TableName, key: Sequence[str]) -> None:
+    """Inserts the rows whose key the target does not have. `rows` hold each key once."""
+    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in key)
+    run(rows, f"MERGE INTO {target} t USING {{source}} s ON {same} WHEN NOT MATCHED THEN INSERT *")
+
+
+def upsert(rows: DataFrame, target: TableName, key: Sequence[str], *, when: str = "") -> None:
+    """Inserts new keys and updates known ones, those only that satisfy `when` (aliases `t` and `s`). `rows` hold each key once."""
+    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in key)
+    matched = f"WHEN MATCHED AND {when}" if when else "WHEN MATCHED"
+    run(rows, f"MERGE INTO {target} t USING {{source}} s ON {same} {matched} THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+
+
+def synchronise(rows: DataFrame, target: TableName, key: Sequence[str], *, differs: str) -> None:
+    """Makes the target equal to `rows`: inserts, updates where `differs` holds, deletes keys that `rows` do not have."""
+    same = " AND ".join(f"t.`{name}` = s.`{name}`" for name in key)
+    run(
+        rows,
+        f"MERGE INTO {target} t USING {{source}} s ON {same} WHEN MATCHED AND {differs} THEN UPDATE SET * "
+        "WHEN NOT MATCHED THEN INSERT * WHEN NOT MATCHED BY SOURCE THEN DELETE",
+    )
+
+
+def newer(sequence: str) -> str:
+    """True where the source row comes later in the total order of sequence and hash."""
+    return f"(s.`{sequence}` > t.`{sequence}` OR (s.`{sequence}` = t.`{sequence}` AND s.`_row_hash` > t.`_row_hash`))"
+
+
+
+
+def run(rows: DataFrame, statement: str) -> None:
+    spark: SparkSession = rows.sparkSession
+    spark.sql(statement, source=rows)
+
+
+def any_differs(columns: Sequence[str]) -> str:
+    """True where one of the columns is not the same on both sides; null equals null."""
+    return "NOT (" + " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in columns) + ")"

@@ -1,0 +1,1 @@
+"""What a row must satisfy, and where rows go that do not."""

@@ -1,0 +1,1 @@
+"""From bronze to typed, valid, deduplicated tables."""

@@ -1,0 +1,60 @@
+"""One micro-batch of a silver stream: judge the rows, write each where it belongs, account for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from lakehouse import merge
+from lakehouse.append import MicroBatch, append_once
+from lakehouse.contracts import DatasetContract, Kind, contract, load_contracts, of_system
+from lakehouse.names import Catalogs
+from lakehouse.quality.accounting import BatchTotals, accounting, totals
+from lakehouse.quality.quarantine import quarantined_rows
+from lakehouse.silver.outcome import against_target, prepared, ranked, version_rows, written_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class SilverTables:
+    """The datasets of one system: where its rows come from and where they may go."""
+
+    bronze: DatasetContract
+    silver: DatasetContract
+    quarantine: DatasetContract
+    history: DatasetContract | None
+    accounting: DatasetContract
+
+    @classmethod
+    def of(cls, system: str) -> SilverTables:
+        history = [dataset for dataset in load_contracts() if dataset.system == system and dataset.kind is Kind.HISTORY]
+        return cls(
+            bronze=of_system(system, Kind.BRONZE),
+            silver=of_system(system, Kind.SILVER),
+            quarantine=of_system(system, Kind.QUARANTINE),
+            history=history[0] if history else None,
+            accounting=contract("platform.batch_accounting"),
+        )
+
+
+def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals:
+    """Writes quarantine, account, history, then silver. A retry of the batch finds what was written and adds nothing to it."""
+    silver = tables.silver
+    target = batch.sparkSession.read.table(catalogs.table(silver).dotted)
+    rows = against_target(ranked(prepared(batch, tables.bronze, silver), silver), target, silver).persist()
+    try:
+        account = accounting(rows, silver, batch_id=at.batch_id, run_id=run_id)
+        sums = totals(account.collect())
+        append_once(account, catalogs.table(tables.accounting), at)
+        if sums.quarantined:
+            append_once(quarantined_rows(rows, silver, run_id=run_id), catalogs.table(tables.quarantine), at)
+        if tables.history and sums.rows_in > sums.quarantined:
+            versions = version_rows(rows, tables.history, run_id=run_id)
+            merge.insert_missing(versions, catalogs.table(tables.history), [*tables.history.key, "_row_hash"])
+        # Last: the outcomes depend on the target, and Spark drops what it has cached of a table that is written.
+        if sums.written:
+            winners = written_rows(rows, silver, run_id=run_id)
+            merge.upsert(winners, catalogs.table(silver), silver.key, when=merge.newer(str(silver.sequence)))
+    finally:
+        rows.unpersist()
+    return sums
