@@ -25,6 +25,7 @@ from local_estate.api.kernel.identity import Credentials, Tokens
 from local_estate.api.kernel.routing import Face, Router
 from local_estate.api.kernel.store import Store
 from local_estate.paths import Paths
+from local_estate.spark.runtime import SparkRuntime
 
 log = logging.getLogger("estate")
 
@@ -49,6 +50,7 @@ class Server:
             tokens=Tokens(credentials.signing_key),
             deployer_secret=credentials.deployer_secret,
             faults=Faults(),
+            spark=SparkRuntime(paths),
             open_workspace=self._open_workspace,
             close_workspace=self._close_workspace,
             base_url=self.base_url,
@@ -79,6 +81,7 @@ class Server:
             listener.close()
         for stopping in reversed(stops):
             await asyncio.to_thread(stopping)
+        await asyncio.to_thread(self.estate.spark.close)
         application.close()
         self._paths.endpoints.unlink(missing_ok=True)
 

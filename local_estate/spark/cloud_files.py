@@ -1,4 +1,4 @@
-"""`spark.readStream.format("cloudFiles")`: keeps the reader's options and hands them to the JVM's Auto Loader, which knows or refuses each."""
+"""`spark.readStream.format("cloudFiles")`: the reader's options go to the JVM's Auto Loader, which knows or refuses each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def teach_cloud_files() -> None:
         return plain["schema"](self, given)
 
     def load(self: Any, path: str | None = None, format: str | None = None, schema: Any = None, **given: Any) -> Any:
-        if not _is_cloud_files(format or getattr(self, "_estate_format", "")):
+        if not _is_cloud_files(format or str(getattr(self, "_estate_format", ""))):
             return plain["load"](self, path, format, schema, **given)
         _remember(self, given)
         if schema is not None:

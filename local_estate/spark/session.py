@@ -50,9 +50,9 @@ class SessionFactory:
         java_context = gateway.jvm.org.apache.spark.api.java.JavaSparkContext(active.sparkContext())
         interrupt = signal.getsignal(signal.SIGINT)
         # Python workers of this task see its libraries, those of other tasks do not.
-        context = SparkContext(
-            gateway=gateway, jsc=java_context, conf=SparkConf(_jconf=java_context.getConf()), environment={"PYTHONPATH": str(self._libraries)}
-        )
+        workers = {"PYTHONPATH": str(self._libraries)}
+        conf = SparkConf(_jconf=java_context.getConf())
+        context = SparkContext(gateway=gateway, jsc=java_context, conf=conf, environment=workers)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, interrupt)  # PySpark's handler would cancel the jobs of everybody
         session = SparkSession(context, active)

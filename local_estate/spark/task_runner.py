@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
-import importlib.machinery
+import importlib.util
 import json
 import runpy
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
 from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
@@ -36,7 +37,7 @@ class AfterImport(importlib.abc.MetaPathFinder):
         self._name = name
         self._then = then
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if fullname != self._name:
             return None
         sys.meta_path.remove(self)

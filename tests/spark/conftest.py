@@ -7,10 +7,11 @@ import tempfile
 import textwrap
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.spark.runtime import RunningTask, Session, SparkRuntime, SqlRequest, SqlResult, TaskLaunch, TaskOutcome
 from tests.api.governed_fixtures import ROOT, Governed, governed
@@ -45,9 +46,15 @@ class DataPlane:
         directory.mkdir(parents=True)
         file = directory / "job.py"
         file.write_text(f"S = 'c.{self.schema}'\nV = '/Volumes/c/{self.schema}/v'\n" + textwrap.dedent(source))
-        task = self.runtime.launch(
-            TaskLaunch(session=self.session(principal), directory=directory, kind="spark_python", python_file=file, argv=arguments, spark_conf=conf or {})
+        launch = TaskLaunch(
+            session=self.session(principal),
+            directory=directory,
+            kind="spark_python",
+            python_file=file,
+            argv=arguments,
+            spark_conf=conf or {},
         )
+        task = self.runtime.launch(launch)
         self.tasks.append(task)
         return task, directory
 
@@ -64,6 +71,10 @@ class DataPlane:
 
     def grant(self, kind: str, name: str, principal: str, *privileges: str) -> None:
         self.governed.grant(kind, name, principal, *privileges)
+
+    def revoke(self, kind: str, name: str, principal: str, *privileges: str) -> None:
+        changes = [{"principal": principal, "remove": list(privileges)}]
+        self.governed.uc("admin", "PATCH", f"permissions/{kind}/{name}", {"changes": changes})
 
     def land(self, name: str, content: str | bytes) -> Path:
         """A file in the volume, as if a source system had put it there."""
@@ -96,7 +107,7 @@ def plane(warm: DataPlane) -> Iterator[DataPlane]:
     warm.governed.uc("admin", "POST", "schemas", {"name": schema, "catalog_name": "c"})
     warm.governed.uc("admin", "POST", "volumes", {"name": "v", "catalog_name": "c", "schema_name": schema, "volume_type": "MANAGED"})
     warm.grant("schema", f"c.{schema}", "engineers", "ALL_PRIVILEGES")
-    made = DataPlane(runtime=warm.runtime, api=warm.api, governed=warm.governed, home=warm.home, schema=schema, volume=f"/Volumes/c/{schema}/v")
+    made = replace(warm, schema=schema, volume=f"/Volumes/c/{schema}/v", tasks=[])
     yield made
     for task in made.tasks:
         task.cancel()

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
 from lakehouse.contracts import DatasetContract, load_contracts
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
 from lakehouse.ingest.bronze import bronze_rows
@@ -18,9 +22,6 @@ from lakehouse.jobs.migrate import migrate
 from lakehouse.names import Catalogs
 from local_estate.paths import Paths
 from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
-from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
 
 # The session catalog plays all four: schema names of the layers differ in their tables, so nothing collides.
 CATALOG = "spark_catalog"
@@ -72,7 +73,7 @@ class LocalCatalogs(Catalogs):
     folder: Path
 
     def checkpoint(self, dataset: object) -> str:
-        return f"{self.folder}/checkpoints/{getattr(dataset, 'name')}"
+        return f"{self.folder}/checkpoints/{dataset.name}"
 
 
 @pytest.fixture
@@ -115,11 +116,19 @@ def landed(spark: SparkSession, bronze: DatasetContract, *files: Path) -> DataFr
         else:
             header = file.read_bytes().decode("utf-8", "replace").split("\n", 1)[0].split(",")
             schema = StructType([*[StructField(name, StringType()) for name in header], StructField(CORRUPT, StringType())])
-            read = spark.read.schema(schema).option("header", True).option("escape", '"').option("columnNameOfCorruptRecord", CORRUPT).csv(str(file))
+            read = (
+                spark.read.schema(schema)
+                .option("header", True)
+                .option("escape", '"')
+                .option("columnNameOfCorruptRecord", CORRUPT)
+                .csv(str(file))
+            )
             # Spark calls a short line corrupt; Auto Loader fills it up with nulls.
             read = read.withColumn(CORRUPT, F.lit(None).cast("string"))
             others = [name for name in header if name not in names]
             rescued = F.to_json(F.struct(*others)) if others else F.lit(None).cast("string")
             read = read.withColumns({name: F.lit(None).cast("string") for name in names if name not in header})
-        frames.append(read.withColumn(RESCUED, rescued).withColumn("source_file", F.lit(file.name)).select(*names, RESCUED, CORRUPT, "source_file"))
+        frames.append(
+            read.withColumn(RESCUED, rescued).withColumn("source_file", F.lit(file.name)).select(*names, RESCUED, CORRUPT, "source_file")
+        )
     return bronze_rows(functools.reduce(DataFrame.unionByName, frames), bronze, run_id="test")

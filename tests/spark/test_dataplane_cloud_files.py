@@ -17,12 +17,14 @@ for key, value in options.items():
 if len(sys.argv) > 2:
     reader = reader.schema(sys.argv[2])
 frame = reader.load(f"{V}/in").withColumn("_file", F.col("_metadata.file_path"))
-(frame.writeStream.option("checkpointLocation", f"{V}/check").option("mergeSchema", True).trigger(availableNow=True).toTable(f"{S}.out").awaitTermination())
+(frame.writeStream.option("checkpointLocation", f"{V}/check").option("mergeSchema", True).trigger(availableNow=True)
+ .toTable(f"{S}.out").awaitTermination())
 """
 
 
 def _options(plane: DataPlane, **more: str) -> str:
-    return json.dumps({"cloudFiles.format": "csv", "header": "true", "cloudFiles.schemaLocation": f"{plane.volume}/schema", **{name.replace("__", "."): value for name, value in more.items()}})
+    asked = {name.replace("__", "."): value for name, value in more.items()}
+    return json.dumps({"cloudFiles.format": "csv", "header": "true", "cloudFiles.schemaLocation": f"{plane.volume}/schema", **asked})
 
 
 def test_what_does_not_fit_is_rescued_with_the_path_of_its_file(plane: DataPlane) -> None:
@@ -67,7 +69,8 @@ def test_mode_rescue_keeps_the_schema_and_hints_fix_types(plane: DataPlane) -> N
 
 def test_json_mismatches_and_broken_lines_are_rescued(plane: DataPlane) -> None:
     deep = "[" * 100_000
-    plane.land("in/a.json", '{"id": 1, "at": "2026-01-31T10:00:00Z", "tags": ["x"]}\n{"id": "two", "who": {"name": "Ann"}}\n{"id": 3,\n' + deep + "\n")
+    lines = ['{"id": 1, "at": "2026-01-31T10:00:00Z", "tags": ["x"]}', '{"id": "two", "who": {"name": "Ann"}}', '{"id": 3,', deep]
+    plane.land("in/a.json", "\n".join(lines) + "\n")
     options = json.dumps({"cloudFiles.format": "json", "rescuedDataColumn": "_rescued_data"})
     plane.succeed("alice", LOAD, options, "id BIGINT, at TIMESTAMP, tags ARRAY<STRING>")
     rows = plane.sql("alice", "SELECT id, at, tags, _rescued_data FROM {s}.out ORDER BY id DESC, length(_rescued_data)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from local_estate.spark.runtime import SqlFailed
 from tests.spark.conftest import DataPlane
 
@@ -44,7 +45,9 @@ def test_replace_keeps_the_id_and_the_history(plane: DataPlane) -> None:
 
 def test_merge_updates_and_inserts(plane: DataPlane) -> None:
     plane.sql("alice", "CREATE TABLE {s}.t AS SELECT * FROM VALUES (1, 'a'), (2, 'b') AS v(id, name)")
-    plane.sql("alice", "MERGE INTO {s}.t t USING (SELECT * FROM VALUES (2, 'B'), (3, 'C') AS v(id, name)) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *")
+    changes = "(SELECT * FROM VALUES (2, 'B'), (3, 'C') AS v(id, name)) s"
+    matched = "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    plane.sql("alice", f"MERGE INTO {{s}}.t t USING {changes} ON t.id = s.id {matched}")
     assert plane.sql("alice", "SELECT * FROM {s}.t ORDER BY id") == [("1", "a"), ("2", "B"), ("3", "C")]
 
 
@@ -107,7 +110,8 @@ def test_parameters_types_limits_and_the_default_schema_reach_a_statement(plane:
     plane.sql("alice", "CREATE TABLE {s}.t AS SELECT id, date'2026-01-31' AS day FROM range(5)")
     result = plane.result(
         "alice",
-        "SELECT id, day, :label AS label, named_struct('a', 1) AS s, timestamp'2026-01-31 10:00:00' AS at, :none AS n FROM t WHERE id >= :low ORDER BY id",
+        "SELECT id, day, :label AS label, named_struct('a', 1) AS s, timestamp'2026-01-31 10:00:00' AS at, :none AS n "
+        "FROM t WHERE id >= :low ORDER BY id",
         catalog="c",
         schema=plane.schema,
         row_limit=2,

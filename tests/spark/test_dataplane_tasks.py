@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from local_estate.paths import Paths
 from local_estate.spark import jvm as jvm_module
 from local_estate.spark.jvm import Jvm, JvmDidNotStart
@@ -32,8 +34,11 @@ def _wheel(folder: Path, files: dict[str, str], *, entry_points: str = "", requi
         "tiny_job-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: tiny-job\nVersion: 1.0\n{requires}",
         "tiny_job-1.0.dist-info/entry_points.txt": entry_points,
     }
-    hashes = {name: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode() for name, text in content.items()}
-    record = "".join(f"{name},sha256={digest},{len(content[name])}\n" for name, digest in hashes.items()) + "tiny_job-1.0.dist-info/RECORD,,\n"
+    digests = {
+        name: base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=") for name, text in content.items()
+    }
+    record = "".join(f"{name},sha256={digest},{len(content[name])}\n" for name, digest in digests.items())
+    record += "tiny_job-1.0.dist-info/RECORD,,\n"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name, text in content.items():
             archive.writestr(name, text + ("# changed" if spoil and name.endswith(".py") else ""))
@@ -41,11 +46,20 @@ def _wheel(folder: Path, files: dict[str, str], *, entry_points: str = "", requi
     return wheel
 
 
-def _launch(plane: DataPlane, *wheels: Path, entry_point: str = "main", argv: tuple[str, ...] = (), runtime: SparkRuntime | None = None) -> tuple[RunningTask, Path]:
+def _launch(
+    plane: DataPlane, *wheels: Path, entry_point: str = "main", argv: tuple[str, ...] = (), runtime: SparkRuntime | None = None
+) -> tuple[RunningTask, Path]:
     directory = plane.home / "runs" / uuid.uuid4().hex
-    task = (runtime or plane.runtime).launch(
-        TaskLaunch(session=plane.session("alice"), directory=directory, kind="python_wheel", package_name="tiny_job", entry_point=entry_point, wheels=wheels, argv=argv)
+    launch = TaskLaunch(
+        session=plane.session("alice"),
+        directory=directory,
+        kind="python_wheel",
+        package_name="tiny_job",
+        entry_point=entry_point,
+        wheels=wheels,
+        argv=argv,
     )
+    task = (runtime or plane.runtime).launch(launch)
     plane.tasks.append(task)
     return task, directory
 
@@ -73,10 +87,17 @@ def test_a_function_of_the_package_is_an_entry_point_too(plane: DataPlane, tmp_p
 
 @pytest.mark.parametrize(
     ("broken", "words"),
-    [("missing", "does not exist"), ("garbage", "not a readable wheel"), ("tampered", "RECORD"), ("needs", "nowhere-to-be-found"), ("other", "tiny_job")],
+    [
+        ("missing", "does not exist"),
+        ("garbage", "not a readable wheel"),
+        ("tampered", "RECORD"),
+        ("needs", "nowhere-to-be-found"),
+        ("other", "tiny_job"),
+    ],
 )
 def test_a_wheel_that_cannot_be_installed_fails_there_and_says_why(plane: DataPlane, tmp_path: Path, broken: str, words: str) -> None:
-    wheel = _wheel(tmp_path, {"tiny_job/__init__.py": "def main(): ..."}, requires="Requires-Dist: nowhere-to-be-found>=1\n" if broken == "needs" else "", spoil=broken == "tampered")
+    requires = "Requires-Dist: nowhere-to-be-found>=1\n" if broken == "needs" else ""
+    wheel = _wheel(tmp_path, {"tiny_job/__init__.py": "def main(): ..."}, requires=requires, spoil=broken == "tampered")
     if broken == "missing":
         wheel.unlink()
     elif broken == "garbage":
@@ -121,7 +142,8 @@ def test_dbutils_works_over_the_governed_file_system(plane: DataPlane) -> None:
     from databricks.sdk.runtime import dbutils, spark
     dbutils.fs.mkdirs(f"{V}/box")
     dbutils.fs.put(f"{V}/box/a.txt", "hello")
-    print(dbutils.fs.head(f"{V}/box/a.txt"), [(info.name, info.size, info.path) for info in dbutils.fs.ls(f"{V}/box")] == [("a.txt", 5, f"dbfs:{V}/box/a.txt")])
+    listed = [(info.name, info.size, info.path) for info in dbutils.fs.ls(f"{V}/box")]
+    print(dbutils.fs.head(f"{V}/box/a.txt"), listed == [("a.txt", 5, f"dbfs:{V}/box/a.txt")])
     dbutils.fs.rm(f"{V}/box", True)
     try:
         dbutils.fs.ls(f"{V}/box")
@@ -134,7 +156,8 @@ def test_dbutils_works_over_the_governed_file_system(plane: DataPlane) -> None:
     except NotImplementedError as error:
         print(error)
     """
-    assert plane.succeed("alice", source, "--day=2").splitlines() == ["hello True", "gone", "2 2", "the local estate does not support dbutils.notebook"]
+    printed = plane.succeed("alice", source, "--day=2").splitlines()
+    assert printed == ["hello True", "gone", "2 2", "the local estate does not support dbutils.notebook"]
 
 
 def test_a_cancelled_task_takes_its_processes_and_its_spark_jobs_with_it(plane: DataPlane) -> None:
@@ -189,7 +212,9 @@ def test_a_killed_jvm_fails_the_running_task_in_one_line_and_the_next_use_heals(
 def test_a_crash_between_files_and_name_heals(plane: DataPlane) -> None:
     """The files of a staged table are there, its name is not: it is invisible, and CREATE works."""
     staged = plane.governed.uc("alice", "POST", "staging-tables", {"name": "t", "catalog_name": "c", "schema_name": plane.schema})
-    plane.succeed("alice", f"from pyspark.sql import SparkSession\nSparkSession.builder.getOrCreate()._jvm\nprint({staged['staging_location']!r})")
+    log = plane.home / "adls/accone/lake" / staged["staging_location"].split("/", 3)[3] / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text('{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}\n')
     assert plane.sql("alice", "SHOW TABLES IN {s}") == []
     with pytest.raises(SqlFailed, match="TABLE_OR_VIEW_NOT_FOUND"):
         plane.sql("alice", "SELECT * FROM {s}.t")
@@ -200,7 +225,11 @@ def test_a_crash_between_files_and_name_heals(plane: DataPlane) -> None:
 def test_a_jvm_that_would_not_enforce_refuses_to_start(plane: DataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = jvm_module.spark_configuration
     tools = Path(os.environ.get("ESTATE_TOOLS") or ".tools").absolute()
-    for key, value in (("spark.sql.extensions", "mt.estate.Missing,io.delta.sql.DeltaSparkSessionExtension,mt.estate.EstateSqlExtensions"), ("spark.hadoop.fs.file.impl", "org.apache.hadoop.fs.LocalFileSystem")):
+    unenforced = (
+        ("spark.sql.extensions", "mt.estate.Missing,io.delta.sql.DeltaSparkSessionExtension,mt.estate.EstateSqlExtensions"),
+        ("spark.hadoop.fs.file.impl", "org.apache.hadoop.fs.LocalFileSystem"),
+    )
+    for key, value in unenforced:
         monkeypatch.setattr(jvm_module, "spark_configuration", lambda scratch, key=key, value=value: {**real(scratch), key: value})
         with pytest.raises(JvmDidNotStart, match="refused to start"):
             Jvm(Paths(repository=Path.cwd(), tools=tools, home=tmp_path), heap="1g")
@@ -208,13 +237,18 @@ def test_a_jvm_that_would_not_enforce_refuses_to_start(plane: DataPlane, tmp_pat
 
 def test_the_jvm_ends_when_the_process_that_started_it_is_killed(tmp_path: Path) -> None:
     tools = os.environ.get("ESTATE_TOOLS") or str(Path(".tools").absolute())
-    source = "import os\nfrom local_estate.paths import Paths\nfrom local_estate.spark.jvm import Jvm\nprint(Jvm(Paths.from_environment(), heap='1g').pid, flush=True)\nimport signal\nos.kill(os.getpid(), signal.SIGKILL)"
-    done = subprocess.run([sys.executable, "-c", source], env={**os.environ, "ESTATE_TOOLS": tools, "ESTATE_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=120)
+    source = """
+import os, signal
+from local_estate.paths import Paths
+from local_estate.spark.jvm import Jvm
+print(Jvm(Paths.from_environment(), heap='1g').pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "ESTATE_TOOLS": tools, "ESTATE_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, timeout=120)
     pid = int(done.stdout)
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(pid).wait(timeout=20)
-    except psutil.NoSuchProcess:
-        pass
     assert not psutil.pid_exists(pid)
 
 

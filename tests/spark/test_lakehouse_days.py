@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
+
 from lakehouse.append import MicroBatch
 from lakehouse.contracts import SYSTEMS
 from lakehouse.jobs.gold import publish_case_metrics, publish_customers, start_history
 from lakehouse.silver.batch import SilverTables, write_batch
-from pyspark.sql import SparkSession
 from samples.generate import generate
 from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, landed, one, plain, spark, table
 
@@ -46,7 +47,13 @@ class Estate:
         history.awaitTermination()
 
     def counts(self) -> dict[str, int]:
-        names = ("cmdm.customer_silver", "cmdm.customer_history", "customer.dim_customer", "customer.dim_customer_scd2", "operations.case_metrics")
+        names = (
+            "cmdm.customer_silver",
+            "cmdm.customer_history",
+            "customer.dim_customer",
+            "customer.dim_customer_scd2",
+            "operations.case_metrics",
+        )
         return {name: table(self.spark, name).count() for name in names}
 
 
@@ -59,7 +66,9 @@ def assert_accounted(estate: Estate, manifest: Mapping[str, Any], batch_id: int)
     for name, expected in manifest["datasets"].items():
         file = Path(expected["file"]).name
         account = one(
-            table(estate.spark, "platform.batch_accounting").where(f"dataset = '{name}' AND batch_id = {batch_id} AND source_file = '{file}'")
+            table(estate.spark, "platform.batch_accounting").where(
+                f"dataset = '{name}' AND batch_id = {batch_id} AND source_file = '{file}'"
+            )
         )
         assert {outcome: account[f"rows_{outcome}"] for outcome in expected["outcomes"]} == expected["outcomes"], name
         assert account["rows_in"] == expected["rows"] == sum(expected["outcomes"].values())
@@ -77,7 +86,9 @@ def assert_history(estate: Estate, customers: Mapping[str, int]) -> None:
     assert table(estate.spark, "customer.dim_customer").count() == customers["dim_customer_rows"]
     gaps = versions.selectExpr(
         "effective_to", "is_current", "lead(effective_from) OVER (PARTITION BY customer_id ORDER BY effective_from) AS following"
-    ).where("NOT (effective_to <=> following) AND NOT (is_current AND following IS NULL AND effective_to = TIMESTAMP '9999-12-31 00:00:00')")
+    ).where(
+        "NOT (effective_to <=> following) AND NOT (is_current AND following IS NULL AND effective_to = TIMESTAMP '9999-12-31 00:00:00')"
+    )
     assert gaps.count() == 0
 
 

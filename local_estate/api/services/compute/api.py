@@ -39,9 +39,7 @@ def _admin_only(call: Call, what: str) -> None:
 
 
 def _acl(call: Call, question: str, object_type: str, object_id: str, **named: Any) -> Any:
-    return call.estate.ask(
-        f"permissions.{question}", workspace_id=_workspace(call), object_type=object_type, object_id=object_id, **named
-    )
+    return call.estate.ask(f"permissions.{question}", workspace_id=_workspace(call), object_type=object_type, object_id=object_id, **named)
 
 
 def _may_use(call: Call, object_type: str, object_id: str) -> bool:
@@ -177,7 +175,7 @@ def _edit_pool(call: Call) -> Document:
                 raise ApiError("INVALID_PARAMETER_VALUE", f"The field {field} of an instance pool cannot be changed.")
         kept = {field: value for field, value in before.items() if field not in _POOL_FIELDS or field in _FIXED_POOL_FIELDS}
         given = {field: call.json[field] for field in _POOL_FIELDS if call.json.get(field) is not None}
-        name = given.get("instance_pool_name", before["instance_pool_name"])
+        name = str(given.get("instance_pool_name", before["instance_pool_name"]))
         _unused_name(transaction, POOL, _workspace(call), "instance_pool_name", name, pool_id)
         defaults = {"min_idle_instances": 0, "idle_instance_autotermination_minutes": 60, "enable_elastic_disk": True}
         transaction.put(POOL, f"{_workspace(call)}|{pool_id}", {**kept, **defaults, **given, "instance_pool_name": name})
@@ -242,7 +240,10 @@ def _cluster_routes() -> tuple[Route, ...]:
         ("GET", "list-node-types", _list_node_types),
         ("GET", "spark-versions", _spark_versions),
         ("POST", "create", _refuse_cluster),
-        *(("POST", verb, _get_cluster) for verb in ("edit", "delete", "permanent-delete", "start", "restart", "resize", "events", "pin", "unpin")),
+        *(
+            ("POST", verb, _get_cluster)
+            for verb in ("edit", "delete", "permanent-delete", "start", "restart", "resize", "events", "pin", "unpin")
+        ),
     )
     return tuple(
         Route(method=method, path=f"/api/{version}/clusters/{verb}", handler=handler)

@@ -38,5 +38,7 @@ class Active:
 
     def ended(self) -> dict[str, graph.Ended]:
         return {
-            key: graph.Ended(result=each.ending.result, outcome=each.outcome) for key, each in self.latest().items() if each.phase == "ENDED"
+            key: graph.Ended(result=each.ending.result, outcome=each.outcome)
+            for key, each in self.latest().items()
+            if each.phase == "ENDED"
         }

@@ -331,9 +331,7 @@ class Progress:
         for each in list(active.attempts.values()):
             limit = each.task["timeout_seconds"]
             if limit and each.phase == "RUNNING" and now >= each.began_ms + limit * 1000:
-                self.stop_task(
-                    active, each, Ending(result="TIMEDOUT", code="CANCELED", message=f"Task timed out after {limit} seconds.")
-                )
+                self.stop_task(active, each, Ending(result="TIMEDOUT", code="CANCELED", message=f"Task timed out after {limit} seconds."))
 
     @staticmethod
     def _began_ms(run: JobRun) -> int:

@@ -23,8 +23,6 @@ from local_estate.api.services.jobs.work import Execute, Order, Result, Work, fa
 
 log = logging.getLogger("estate.jobs")
 
-QUEUE_HOURS = 48
-
 
 class Scheduler:
     """`slots` tasks execute side by side. `submit`, `cancel`, `resume` are called from request threads."""
@@ -43,7 +41,7 @@ class Scheduler:
         self._changes = 0
         self._stopping = False
         self._clock_offset = estate.clock.offset_seconds
-        self._progress = Progress(self)
+        self.progress = Progress(self)
         self._thread = threading.Thread(target=self._loop, name="jobs-scheduler", daemon=True)
         self.unseen: set[int] = set()  # runs no client has read yet; their first read is never a final state
 
@@ -80,28 +78,30 @@ class Scheduler:
         with self._changed:
             with self.estate.store.transaction() as transaction:
                 run = create(transaction)
-                if run.run_id in self._active or run.phase == "ENDED":
-                    return run
+                if transaction.get(RUN, models.run_key(run.run_id)) is not None:
+                    return run  # the run an idempotency token stands for
                 active = Active(run)
-                self._progress.prepare(active, transaction)
+                if run.phase != "ENDED":
+                    self.progress.prepare(active, transaction)
                 models.save(transaction, run)
                 for task_run in active.attempts.values():
                     models.save(transaction, task_run)
-            self._active[run.run_id] = active
-            self.unseen.add(run.run_id)
-            self._changed.notify_all()
+            if run.phase != "ENDED":
+                self._active[run.run_id] = active
+                self.unseen.add(run.run_id)
+                self._changed.notify_all()
         return run
 
     def cancel(self, run_id: int, why: Ending) -> None:
         """Of a job run or a task run; returns at once. Ended ones stay as they are."""
         with self._changed:
             if run_id in self._active:
-                self._progress.stop_run(self._active[run_id], why)
+                self.progress.stop_run(self._active[run_id], why)
             else:
                 parent = self.estate.store.read.get(models.PARENT, models.run_key(run_id))
                 active = self._active.get(parent["run_id"]) if parent else None
                 if active and run_id in active.attempts:
-                    self._progress.stop_task(active, active.attempts[run_id], why)
+                    self.progress.stop_task(active, active.attempts[run_id], why)
             self.flush()
             self._changed.notify_all()
 
@@ -115,6 +115,7 @@ class Scheduler:
                 for task_run in active.attempts.values():
                     models.save(transaction, task_run)
             self._active[run.run_id] = active
+            self.unseen.add(run.run_id)
             self._changed.notify_all()
 
     def is_active(self, run_id: int) -> bool:
@@ -145,14 +146,15 @@ class Scheduler:
     def find_active(self, run_id: int) -> Active | None:
         return self._active.get(run_id)
 
-    def adopt(self, active: Active) -> None:
-        """A run started by another run's task."""
-        self._active[active.run.run_id] = active
+    def pending_change(self, run_id: int) -> JobRun | None:
+        """A run as it will be stored by the next `flush`."""
+        item = self._dirty.get(run_id)
+        return item if isinstance(item, JobRun) else None
 
     def ended(self, active: Active) -> None:
         self._active.pop(active.run.run_id, None)
         if active.run.parent_run_id:
-            self._progress.child_ended(active.run)
+            self.progress.child_ended(active.run)
 
     def others_active(self, run: JobRun) -> int:
         """How many runs of the job have begun and not ended."""
@@ -166,7 +168,8 @@ class Scheduler:
 
     def queued_before(self, run: JobRun) -> bool:
         return any(
-            other.run.job_id == run.job_id and other.run.phase == "QUEUED" and other.run.run_id < run.run_id for other in self._active.values()
+            other.run.job_id == run.job_id and other.run.phase == "QUEUED" and other.run.run_id < run.run_id
+            for other in self._active.values()
         )
 
     def flush(self) -> None:
@@ -198,10 +201,10 @@ class Scheduler:
         while before != self._changes:
             before = self._changes
             for active in list(self._active.values()):
-                self._progress.advance(active)
+                self.progress.advance(active)
         self._fill_slots()
         self.flush()
-        return min((due for active in self._active.values() if (due := self._progress.next_due(active))), default=None)
+        return min((due for active in self._active.values() if (due := self.progress.next_due(active))), default=None)
 
     def _fill_slots(self) -> None:
         while self._ready and len(self._works) < self._slots:
@@ -210,7 +213,7 @@ class Scheduler:
             task_run = active.attempts.get(task_run_id) if active else None
             if active is None or task_run is None or task_run.phase != "PENDING":
                 continue
-            order = self._progress.order(active, task_run)
+            order = self.progress.order(active, task_run)
             if order is None:
                 continue
             work = Work(lambda pid, task_run=task_run: self._began(task_run, pid))  # type: ignore[misc]
@@ -221,7 +224,7 @@ class Scheduler:
 
     def _began(self, task_run: TaskRun, pid: int) -> None:
         with self._changed:
-            self._progress.began(task_run, pid)
+            self.progress.began(task_run, pid)
             self.flush()
             self._changed.notify_all()
 
@@ -240,7 +243,7 @@ class Scheduler:
             self._changed.notify_all()
 
     def _finish(self, active: Active, task_run: TaskRun, result: Result) -> None:
-        self._progress.finish(active, task_run, result)
+        self.progress.finish(active, task_run, result)
         try:
             self.flush()
         except Exception:

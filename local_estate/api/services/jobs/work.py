@@ -72,7 +72,8 @@ class Work:
             self.stopped = True
             running = self._running
         if running:
-            running.cancel()
+            # Ending a process tree and its Spark session takes time that whoever asks for it should not wait.
+            threading.Thread(target=running.cancel, name="stop-task", daemon=True).start()
 
 
 Execute = Callable[[Order, Work], Result]

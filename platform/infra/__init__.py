@@ -1,0 +1,1 @@
+"""The estate of one stack, as Pulumi components."""

@@ -1,0 +1,1 @@
+"""Azure: network, private endpoints, storage, vault, workspace, monitoring."""

@@ -1,0 +1,1 @@
+"""Databricks: identity, Unity Catalog, compute, work."""

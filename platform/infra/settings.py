@@ -1,0 +1,175 @@
+"""The settings of a stack: pydantic models over `Pulumi.<stack>.yaml`, loaded once. Nothing below asks which stack it is."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from infra.errors import SettingsError
+
+GUID = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Azure(Section):
+    tenant_id: GUID
+    subscription_id: GUID
+    location: str = Field(pattern=r"^[a-z0-9]+$")
+    organisation: str = Field(default="mt", pattern=r"^[a-z][a-z0-9]{1,7}$")
+    workload: str = Field(default="lakehouse", pattern=r"^[a-z][a-z0-9]{1,11}$")
+
+
+class Databricks(Section):
+    account_id: GUID
+    deployer_application_id: GUID
+
+
+class Tags(Section):
+    """The one tag schema; every taggable resource carries all of them."""
+
+    ENVM: str
+    COST_CENTER: str
+    SYSTEM: str = "lakehouse"
+    DATA_DOMAIN: str = "shared"
+    UDP_BU_DB_COST: str = "GRP_IT-DPM"
+
+
+class Network(Section):
+    """CIDR ranges; the workspace's two subnets are /26 or larger."""
+
+    address_space: str
+    public_subnet: str
+    private_subnet: str
+    endpoint_subnet: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Network:
+        space = _range("address_space", self.address_space)
+        subnets = {name: _range(name, getattr(self, name)) for name in ("public_subnet", "private_subnet", "endpoint_subnet")}
+        for name, subnet in subnets.items():
+            if not subnet.subnet_of(space):
+                raise ValueError(f"{name} {subnet} is outside address_space {space}")
+            for other, taken in subnets.items():
+                if other < name and subnet.overlaps(taken):
+                    raise ValueError(f"{name} {subnet} overlaps {other} {taken}")
+            if name != "endpoint_subnet" and subnet.prefixlen > 26:
+                raise ValueError(f"{name} {subnet} must be /26 or larger")
+        return self
+
+
+def _range(name: str, text: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+class Hub(Section):
+    address_space: str
+
+    @field_validator("address_space")
+    @classmethod
+    def _valid(cls, text: str) -> str:
+        return str(_range("address_space", text))
+
+
+class Storage(Section):
+    redundancy: Literal["Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_RAGRS", "Standard_GZRS", "Standard_RAGZRS"]
+    soft_delete_days: int = Field(ge=1, le=365)
+    cool_after_days: int = Field(default=30, ge=1)
+
+
+class Compute(Section):
+    spark_version: str = Field(pattern=r"^\d+\.\d+\.x-scala2\.1[23]$")
+    node_types: tuple[str, ...] = Field(min_length=1)
+    max_workers: int = Field(ge=1, le=64)
+    warehouse_size: Literal["2X-Small", "X-Small", "Small", "Medium", "Large"] = "2X-Small"
+
+
+class Artifact(Section):
+    """The wheel. Without a digest it is built from the checkout, unless `required`."""
+
+    digest: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    required: bool = False
+
+
+class AccountSettings(Section):
+    """Stack `shared`: what exists once for the account and the region. `environments` get their service principals here."""
+
+    scope: Literal["account"]
+    azure: Azure
+    databricks: Databricks
+    tags: Tags
+    hub: Hub
+    environments: tuple[str, ...] = Field(min_length=1)
+    protect: bool
+
+
+class EnvironmentSettings(Section):
+    """One environment. `catalog_prefix` keeps environments apart in the region's one metastore."""
+
+    scope: Literal["environment"]
+    environment: str = Field(pattern=r"^[a-z]{3,8}$")
+    shared_stack: str = "shared"
+    azure: Azure
+    databricks: Databricks
+    tags: Tags
+    network: Network
+    storage: Storage
+    compute: Compute
+    artifact: Artifact = Artifact()
+    catalog_prefix: str = Field(pattern=r"^([a-z]+_)?$")
+    vacuum_retention_hours: int = Field(ge=168)
+    protect: bool
+    force_destroy: bool = False
+
+
+Settings = Annotated[AccountSettings | EnvironmentSettings, Field(discriminator="scope")]
+_ADAPTER: TypeAdapter[AccountSettings | EnvironmentSettings] = TypeAdapter(Settings)
+PREFIX = "lakehouse:"
+
+
+def load() -> AccountSettings | EnvironmentSettings:
+    """Of the running stack. Raises SettingsError."""
+    from pulumi.runtime import config  # the SDK offers no other way to see keys nobody asked for
+
+    return parse(pulumi.get_stack(), {key: value for key, value in config.CONFIG.get().items() if key.startswith(PREFIX)})
+
+
+def parse(stack: str, config: Mapping[str, str]) -> AccountSettings | EnvironmentSettings:
+    """`config` as Pulumi hands it over: `lakehouse:key` to text, JSON for structured values."""
+    values = {key.removeprefix(PREFIX): _value(text) for key, text in config.items()}
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(stack, problem) for problem in error.errors())) from None
+
+
+def _value(text: str) -> Any:
+    """Structured values arrive as JSON, booleans and numbers as their text."""
+    if re.match(r"[\[{]", text) or text in {"true", "false"} or re.fullmatch(r"-?\d+", text):
+        return json.loads(text)
+    return text
+
+
+def _explain(stack: str, problem: Mapping[str, Any]) -> str:
+    file = f"Pulumi.{stack}.yaml"
+    where = [str(part) for part in problem["loc"] if part not in ("account", "environment") or part == problem["loc"][-1]]
+    key = PREFIX + ".".join(where) if where else PREFIX + "scope"
+    if problem["type"] == "missing":
+        return f"{file}: {key} is missing. Fix: set it; the other stack files show its form."
+    if problem["type"] == "extra_forbidden":
+        return f"{file}: {key} is no known setting. Fix: remove it or correct its name; platform/infra/settings.py lists them."
+    if problem["type"].startswith("union_tag"):
+        return f"{file}: {PREFIX}scope must be account or environment. Fix: set it."
+    given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
+    return f"{file}: {key}: {problem['msg'].removeprefix('Value error, ')}{given}. Fix: correct the value."

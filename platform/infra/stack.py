@@ -1,0 +1,238 @@
+"""The two kinds of stack, each reading like the architecture picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_azure_native as azure
+import pulumi_databricks as databricks
+from pulumi_azure_native import resources
+
+from infra.azure.hub import Hub, HubArgs
+from infra.azure.key_vault import KeyVault, KeyVaultArgs
+from infra.azure.monitoring import Monitoring, MonitoringArgs
+from infra.azure.network import Network, NetworkArgs
+from infra.azure.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs, Target
+from infra.azure.storage import DataLake, DataLakeArgs
+from infra.azure.workspace import Workspace, WorkspaceArgs
+from infra.databricks.artifact import Artifact, ArtifactArgs
+from infra.databricks.catalogs import Catalogs, CatalogsArgs
+from infra.databricks.compute import Compute, ComputeArgs
+from infra.databricks.groups import ENGINEERS
+from infra.databricks.identity import Account, AccountArgs
+from infra.databricks.jobs import EXPORTED, Jobs, JobsArgs
+from infra.databricks.membership import Membership, MembershipArgs
+from infra.databricks.secret_scope import SecretScope, SecretScopeArgs
+from infra.naming import Naming
+from infra.settings import AccountSettings, EnvironmentSettings
+from infra.settings import Azure as AzureSettings
+from release.wheel import wheel
+
+
+def build(settings: AccountSettings | EnvironmentSettings) -> None:
+    """Registers the resources and outputs of the stack."""
+    if isinstance(settings, AccountSettings):
+        build_account(settings)
+    else:
+        build_environment(settings)
+
+
+def build_account(settings: AccountSettings) -> None:
+    """What exists once: hub and private DNS, groups, service principals, the region's metastore."""
+    naming = _naming(settings.azure, "shared")
+    tags = settings.tags.model_dump()
+    cloud = _azure_provider(settings.azure)
+    group = _resource_group(naming, settings.azure, tags, cloud)
+    hub = Hub(
+        "hub",
+        HubArgs(resource_group=group.name, naming=naming, address_space=settings.hub.address_space, tags=tags),
+        pulumi.ResourceOptions(provider=cloud),
+    )
+    account = Account(
+        "account",
+        AccountArgs(
+            account=databricks.Provider("account", account_id=settings.databricks.account_id),
+            environments=settings.environments,
+            deployer_application_id=settings.databricks.deployer_application_id,
+            region=settings.azure.location,
+            organisation=settings.azure.organisation,
+            protect=settings.protect,
+        ),
+    )
+    pulumi.export("hub_resource_group", group.name)
+    pulumi.export("hub_virtual_network_id", hub.virtual_network.id)
+    pulumi.export("dns_zone_ids", hub.zone_ids)
+    pulumi.export("metastore_id", account.metastore.id)
+    pulumi.export("group_ids", account.group_ids)
+    pulumi.export("service_principals", account.principals)
+    pulumi.export("service_principal_ids", account.principal_ids)
+
+
+def build_environment(settings: EnvironmentSettings) -> None:
+    """One environment, from the network up to the jobs."""
+    naming = _naming(settings.azure, settings.environment)
+    tags = settings.tags.model_dump()
+    cloud = _azure_provider(settings.azure)
+    in_azure = pulumi.ResourceOptions(provider=cloud)
+    shared = pulumi.StackReference("shared", f"{pulumi.get_organization()}/{pulumi.get_project()}/{settings.shared_stack}")
+    group = _resource_group(naming, settings.azure, tags, cloud)
+
+    network = Network("network", NetworkArgs(resource_group=group.name, naming=naming, settings=settings.network, tags=tags), in_azure)
+    lake = DataLake(
+        "lake",
+        DataLakeArgs(resource_group=group.name, naming=naming, settings=settings.storage, tags=tags, protect=settings.protect),
+        in_azure,
+    )
+    vault = KeyVault(
+        "connectors",
+        KeyVaultArgs(
+            resource_group=group.name,
+            naming=naming,
+            tenant_id=settings.azure.tenant_id,
+            role="con",
+            tags=tags,
+            protect=settings.protect,
+        ),
+        in_azure,
+    )
+    workspace = Workspace(
+        "engineering",
+        WorkspaceArgs(resource_group=group.name, naming=naming, network=network, lake=lake, tags=tags, protect=settings.protect),
+        in_azure,
+    )
+    Monitoring("audit", MonitoringArgs(resource_group=group.name, naming=naming, workspace=workspace.workspace, tags=tags), in_azure)
+    _private_endpoints(group, naming, network, lake, vault, workspace, shared, tags, in_azure)
+
+    principals = _of(shared, "service_principals", settings.environment)
+    membership = Membership(
+        "membership",
+        MembershipArgs(
+            account=databricks.Provider("account", account_id=settings.databricks.account_id),
+            workspace_id=workspace.workspace.workspace_id,
+            metastore_id=shared.require_output("metastore_id"),
+            group_ids=shared.require_output("group_ids"),
+            principal_ids=_of(shared, "service_principal_ids", settings.environment),
+        ),
+    )
+    inside = databricks.Provider(
+        "workspace",
+        azure_workspace_resource_id=workspace.resource_id,
+        opts=pulumi.ResourceOptions(depends_on=[workspace.workspace, *membership.ready]),
+    )
+    catalogs = Catalogs(
+        "catalogs",
+        CatalogsArgs(
+            workspace_provider=inside,
+            workspace=workspace,
+            lake=lake,
+            environment=settings.environment,
+            prefix=settings.catalog_prefix,
+            protect=settings.protect,
+            force_destroy=settings.force_destroy,
+        ),
+    )
+    compute = Compute(
+        "compute", ComputeArgs(workspace_provider=inside, settings=settings.compute, environment=settings.environment, tags=tags)
+    )
+    SecretScope("connectors", SecretScopeArgs(workspace_provider=inside, key_vault=vault, scope="connectors", reader_groups=(ENGINEERS,)))
+    built = wheel(settings.artifact.digest, required=settings.artifact.required)
+    artifact = Artifact("wheel", ArtifactArgs(workspace_provider=inside, catalogs=catalogs, file=built.file, digest=built.digest))
+    jobs = Jobs(
+        "jobs",
+        JobsArgs(
+            workspace_provider=inside,
+            compute=compute,
+            compute_settings=settings.compute,
+            catalogs=catalogs.names,
+            wheel=artifact.uploaded.path,
+            run_as=principals.apply(lambda known: known["etl"]),
+            airflow=principals.apply(lambda known: known["airflow"]),
+            vacuum_retention_hours=settings.vacuum_retention_hours,
+            tags=tags,
+        ),
+    )
+    _export(workspace, catalogs, compute, jobs, artifact)
+
+
+def _private_endpoints(
+    group: resources.ResourceGroup,
+    naming: Naming,
+    network: Network,
+    lake: DataLake,
+    vault: KeyVault,
+    workspace: Workspace,
+    shared: pulumi.StackReference,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    ready = (workspace.workspace,)
+    PrivateEndpoints(
+        "private-endpoints",
+        PrivateEndpointsArgs(
+            resource_group=group.name,
+            naming=naming,
+            subnet_id=network.endpoint_subnet.id,
+            virtual_network_id=network.virtual_network.id,
+            hub_resource_group=shared.require_output("hub_resource_group"),
+            zone_ids=shared.require_output("dns_zone_ids"),
+            targets=(
+                Target(name="workspace", group="databricks_ui_api", resource_id=workspace.workspace.id, ready=ready),
+                Target(name="lake-dfs", group="dfs", resource_id=lake.account.id, ready=ready),
+                Target(name="lake-blob", group="blob", resource_id=lake.account.id, ready=ready),
+                Target(name="vault", group="vault", resource_id=vault.vault.id, ready=ready),
+            ),
+            tags=tags,
+        ),
+        opts,
+    )
+
+
+def _export(workspace: Workspace, catalogs: Catalogs, compute: Compute, jobs: Jobs, artifact: Artifact) -> None:
+    pulumi.export("workspace_url", pulumi.Output.concat("https://", workspace.workspace.workspace_url))
+    pulumi.export("workspace_id", workspace.workspace.workspace_id)
+    pulumi.export("workspace_resource_id", workspace.resource_id)
+    pulumi.export("catalogs", catalogs.names)
+    pulumi.export("landing_paths", catalogs.landing_paths)
+    pulumi.export("warehouse_id", compute.warehouse.id)
+    pulumi.export("cluster_policy_id", compute.policy.id)
+    pulumi.export("wheel", artifact.path)
+    pulumi.export("job_ids", jobs.ids)
+    pulumi.export("daily_run", jobs.daily_run)
+    for output, job in EXPORTED.items():
+        pulumi.export(output, jobs.ids[job])
+
+
+def _naming(settings: AzureSettings, environment: str) -> Naming:
+    return Naming(
+        organisation=settings.organisation,
+        workload=settings.workload,
+        environment=environment,
+        subscription_id=settings.subscription_id,
+    )
+
+
+def _azure_provider(settings: AzureSettings) -> azure.Provider:
+    return azure.Provider("azure", subscription_id=settings.subscription_id, tenant_id=settings.tenant_id, location=settings.location)
+
+
+def _resource_group(naming: Naming, settings: AzureSettings, tags: Mapping[str, str], provider: azure.Provider) -> resources.ResourceGroup:
+    return resources.ResourceGroup(
+        "group",
+        resource_group_name=naming.azure("rg"),
+        location=settings.location,
+        tags=dict(tags),
+        opts=pulumi.ResourceOptions(provider=provider),
+    )
+
+
+def _of(shared: pulumi.StackReference, output: str, environment: str) -> pulumi.Output[Mapping[str, str]]:
+    """The part of an output of `shared` that is about one environment. An environment `shared` does not list is named with its fix."""
+
+    def pick(known: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        if environment not in known:
+            raise KeyError(f"stack shared has no {output} for {environment}. Fix: list it under lakehouse:environments and run `pulumi up`")
+        return known[environment]
+
+    found: pulumi.Output[Mapping[str, str]] = shared.require_output(output).apply(pick)
+    return found

@@ -1,0 +1,1 @@
+"""What is released: the wheel, the same bytes from the same source."""
