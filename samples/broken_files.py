@@ -38,13 +38,24 @@ def broken_files(deliveries: Sequence[Delivery], day: int) -> list[BrokenFile]:
     addresses, cases = content("amdm"), content("pega")
     cut_row = addresses.rstrip("\n").rsplit("\n", 1)[0] + "\nAD99999999,12 Cut Of"
     cut_object = cases + '{"case_id": "C-99999999", "case_ty'
-    latin = "service_id,account_id,service_type,plan_cd,status,start_dt,updated_ts\nSVX9999999,CU00000001,Nbn,Café,Active,2024-01-31,2025-06-02T10:00:00+10:00\n"
+    latin = (
+        "service_id,account_id,service_type,plan_cd,status,start_dt,updated_ts\n"
+        "SVX9999999,CU00000001,Nbn,Café,Active,2024-01-31,2025-06-02T10:00:00+10:00\n"
+    )
     return [
         BrokenFile(name=f"cmdm/customer_{date}_empty.csv", content=b"", rows=0, quarantined=0, reason="file: is empty"),
-        BrokenFile(name=f"sfdc/contact_{date}.xlsx", content=b"PK\x03\x04 not ours", rows=0, quarantined=0, reason="file: is no .json file"),
+        BrokenFile(
+            name=f"sfdc/contact_{date}.xlsx", content=b"PK\x03\x04 not ours", rows=0, quarantined=0, reason="file: is no .json file"
+        ),
         BrokenFile(name=f"amdm/address_{date}_cut.csv", content=cut_row.encode(), rows=3, quarantined=1, reason="updated_ts: is required"),
         BrokenFile(name=f"pega/case_{date}_cut.json", content=cut_object.encode(), rows=4, quarantined=1, reason="row: cannot be parsed"),
-        BrokenFile(name=f"jarvis/service_{date}_latin1.csv", content=latin.encode("latin-1"), rows=1, quarantined=1, reason="row: is not valid UTF-8 text"),
+        BrokenFile(
+            name=f"jarvis/service_{date}_latin1.csv",
+            content=latin.encode("latin-1"),
+            rows=1,
+            quarantined=1,
+            reason="row: is not valid UTF-8 text",
+        ),
         BrokenFile(
             name=f"cmdm/customer_{date}_other_columns.csv",
             content=b"cust_no,given,family,mail\n1,Pat,Broken,pat@example.com\n2,Kim,Broken,kim@example.com\n",

@@ -20,28 +20,43 @@ _EMAIL = "email: is no e-mail address"
 
 def _base(system: str, number: int, moment: str) -> dict[str, object]:
     """A row that would be fine. Its id is of a range of its own, so that it is nobody's version."""
-    if system == "amdm":
-        return {
-            "amdm_addr_id": f"ADX{number:07d}", "addr_line_1_txt": "1 Broken Road", "sbrb_nm": "Sydney", "state": "NSW", "post_cd": "2000", "updated_ts": moment,
-        }  # fmt: skip
-    if system == "cmdm":
-        return {
-            "customer_id": f"CUX{number:07d}", "first_name": "Pat", "last_name": "Broken", "email": "pat@example.com", "change_type": "UPSERT", "updated_ts": moment,
-        }  # fmt: skip
-    if system == "jarvis":
-        return {
-            "service_id": f"SVX{number:07d}", "account_id": "CU00000001", "service_type": "Nbn", "status": "Active", "start_dt": "2024-01-31", "updated_ts": moment,
-        }  # fmt: skip
-    if system == "pega":
-        return {
-            "case_id": f"C-X{number:07d}", "case_type": "Billing", "status": "Open", "customer_id": "CU00000001", "created_ts": moment, "updated_ts": moment,
-        }  # fmt: skip
-    return {"contact_id": f"003MTX{number:09d}", "email": "pat@example.com", "state": "NSW", "postcode": "2000", "updated_ts": moment}
+    good: dict[str, dict[str, object]] = {
+        "amdm": {
+            "amdm_addr_id": f"ADX{number:07d}",
+            "addr_line_1_txt": "1 Broken Road",
+            "sbrb_nm": "Sydney",
+            "state": "NSW",
+            "post_cd": "2000",
+        },
+        "cmdm": {
+            "customer_id": f"CUX{number:07d}",
+            "first_name": "Pat",
+            "last_name": "Broken",
+            "email": "pat@example.com",
+            "change_type": "UPSERT",
+        },
+        "jarvis": {
+            "service_id": f"SVX{number:07d}",
+            "account_id": "CU00000001",
+            "service_type": "Nbn",
+            "status": "Active",
+            "start_dt": "2024-01-31",
+        },
+        "pega": {
+            "case_id": f"C-X{number:07d}",
+            "case_type": "Billing",
+            "status": "Open",
+            "customer_id": "CU00000001",
+            "created_ts": moment,
+        },
+        "sfdc": {"contact_id": f"003MTX{number:09d}", "email": "pat@example.com", "state": "NSW", "postcode": "2000"},
+    }
+    return {**good[system], "updated_ts": moment}
 
 
 def flaws(system: str) -> list[tuple[Mapping[str, object], str]]:
     """What to change in a good row, and the reason the platform must give."""
-    return {
+    kinds: dict[str, list[tuple[Mapping[str, object], str]]] = {
         "amdm": [
             ({"post_cd": "20000"}, "postcode: does not match ^[0-9]{4}$"),
             ({"post_cd": "3000"}, "postcode: is no postcode of the state"),
@@ -71,7 +86,8 @@ def flaws(system: str) -> list[tuple[Mapping[str, object], str]]:
             ({"email": "nobody"}, _EMAIL),
             ({"postcode": "99"}, "postcode: does not match ^[0-9]{4}$"),
         ],
-    }[system]  # type: ignore[return-value]
+    }
+    return kinds[system]
 
 
 def of(system: str, count: int, *, day: int, pick: Random) -> list[Delivered]:

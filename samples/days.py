@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -83,7 +83,14 @@ class Days:
 
     def _known(self, system: str) -> int:
         world = self.world
-        return len({"amdm": world.addresses, "cmdm": world.customers, "jarvis": world.services, "pega": world.cases, "sfdc": self.contacts}[system])
+        known: dict[str, Sequence[object]] = {
+            "amdm": world.addresses,
+            "cmdm": world.customers,
+            "jarvis": world.services,
+            "pega": world.cases,
+            "sfdc": self.contacts,
+        }
+        return len(known[system])
 
     def _moment(self) -> datetime:
         return self.world.moment(day_start(self.day))
@@ -196,5 +203,3 @@ class Days:
 
 def _delivered(key: str, moment: datetime, content: tuple[object, ...], row: dict[str, object]) -> Delivered:
     return Delivered(row=row, key=key, sequence=moment, content=content)
-
-

@@ -42,7 +42,9 @@ def generate(out: Path, *, day: int, rows: int = DEFAULT_ROWS, seed: int = DEFAU
     for delivery in deliveries:
         file = out / delivery.file_name(day)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(as_text([row.row for row in delivery.rows], columns_of(delivery, day), delivery.format), encoding="utf-8", newline="\n")
+        file.write_text(
+            as_text([row.row for row in delivery.rows], columns_of(delivery, day), delivery.format), encoding="utf-8", newline="\n"
+        )
     files = broken_files(deliveries, day) if broken else []
     write(files, out)
     manifest: dict[str, object] = {

@@ -63,7 +63,12 @@ class Expected:
                 previous = content
             deleted += previous is not None and previous[-1] == "DELETE"
         customers = len(self.versions)
-        return {"scd2_rows": rows, "scd2_current_rows": customers, "scd2_deleted_customers": deleted, "dim_customer_rows": customers - deleted}
+        return {
+            "scd2_rows": rows,
+            "scd2_current_rows": customers,
+            "scd2_deleted_customers": deleted,
+            "dim_customer_rows": customers - deleted,
+        }
 
 
 def _by_key(rows: Sequence[Delivered]) -> dict[str, list[Delivered]]:

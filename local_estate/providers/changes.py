@@ -66,9 +66,10 @@ def top_level(path: str) -> str:
 class LiveInputs:
     """Inputs after a refresh: as recorded where the object has not moved since, as the object says where it has."""
 
-    def __init__(self, schema: TypeSchema, normalise: Normalise) -> None:
+    def __init__(self, schema: TypeSchema, normalise: Normalise, computed: frozenset[str] = frozenset()) -> None:
         self._schema = schema
         self._normalise = normalise
+        self._computed = computed
 
     def after(self, recorded: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
         """`recorded` are the inputs of the state, `before` its outputs, `now` the object's."""
@@ -101,6 +102,8 @@ class LiveInputs:
                     merged[name] = self._merge(place, recorded[name], before.get(name), now[name], child)
                 elif name not in before:
                     merged[name] = recorded[name]  # input only: the service never shows it
+            elif place in self._computed:
+                continue
             elif child is not None and not self._same(place, before.get(name), now[name]) and not _blank(now[name]):
                 merged[name] = self.of(now[name], child)
         return merged

@@ -99,8 +99,10 @@ class TokenSource:
             if time.monotonic() < until:
                 return token
             if not self._credentials.client_secret:
-                raise Refused("no client secret: set ARM_CLIENT_SECRET (`make shell` does) or the provider's client secret", "UNAUTHENTICATED")
-            session = Session(lambda: self._endpoints.face("arm"), lambda: {}, self._endpoints)
+                raise Refused(
+                    "no client secret: set ARM_CLIENT_SECRET (`make shell` does) or the provider's client secret", "UNAUTHENTICATED"
+                )
+            session = Session(lambda: self._endpoints.face("arm"), dict, self._endpoints)
             form = {
                 "grant_type": "client_credentials",
                 "client_id": self._credentials.client_id,

@@ -102,9 +102,12 @@ def _arms(annotation: Any) -> list[Any]:
         origin = typing.get_origin(each)
         if origin in (typing.Union, types.UnionType):
             waiting = [*typing.get_args(each), *waiting]
-        elif each is type(None) or origin is collections.abc.Awaitable or typing.is_typeddict(each):
-            continue
-        elif any(inspect.isclass(known) and issubclass(known, pulumi.Output) for known in (origin, each)):
+        elif (
+            each is type(None)
+            or origin is collections.abc.Awaitable
+            or typing.is_typeddict(each)
+            or any(inspect.isclass(known) and issubclass(known, pulumi.Output) for known in (origin, each))
+        ):
             continue
         elif each not in arms:
             arms.append(each)

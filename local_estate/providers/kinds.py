@@ -45,6 +45,7 @@ class Kind(ABC):
 
     lenient = False
     delete_before_replace = False
+    computed: frozenset[str] = frozenset()  # inputs the service decides when the program does not: never drift then
 
     def __init__(self, schema: TypeSchema) -> None:
         self.schema = schema

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from local_estate.engine.file_lock import exclusive
@@ -117,5 +116,3 @@ def file_name(token: str) -> str:
     from local_estate.providers.introspection import file_name as name
 
     return name(token)
-
-

@@ -193,7 +193,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def _operation(self, request: Any) -> Operation:
         return Operation(
-            urn=request.urn, creations=self._provider.creations, cancelled=self._provider.cancelled, timeout=getattr(request, "timeout", 0.0)
+            urn=request.urn,
+            creations=self._provider.creations,
+            cancelled=self._provider.cancelled,
+            timeout=getattr(request, "timeout", 0.0),
         )
 
     @_answered

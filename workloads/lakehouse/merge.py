@@ -37,8 +37,6 @@ def newer(sequence: str) -> str:
     return f"(s.`{sequence}` > t.`{sequence}` OR (s.`{sequence}` = t.`{sequence}` AND s.`_row_hash` > t.`_row_hash`))"
 
 
-
-
 def run(rows: DataFrame, statement: str) -> None:
     spark: SparkSession = rows.sparkSession
     spark.sql(statement, source=rows)

@@ -15,6 +15,10 @@ NAMES = (
     "workspace_files",
     "files",
     "console",
+    "permissions",
+    "compute",
+    "sql",
+    "jobs",
 )
 
 

@@ -253,5 +253,3 @@ class ArmResource(Kind):
             raise Refused(f"'{identifier}' is no id of {self.schema.token}; expected {self._arm.path}", "INVALID_ARGUMENT")
         pairs = zip(template, actual, strict=True)
         return {name[1:-1]: value for name, value in pairs if name.startswith("{") and name != "{subscriptionId}"}
-
-

@@ -37,7 +37,10 @@ _FILLED: Mapping[str, Sequence[Any]] = {
 }
 # Lists whose order says nothing, and the key that identifies an element.
 _KEYED = {"tasks": "taskKey", "jobClusters": "jobClusterKey", "parameters": "name", "environments": "environmentKey"}
-_FILLED_IN_CLUSTERS = {"driverNodeTypeId", "enableElasticDisk", "dataSecurityMode", "azureAttributes", "applyPolicyDefaultValues"}
+
+
+def _is_filled(last: str, value: Any) -> bool:
+    return any(type(value) is type(each) and value == each for each in _FILLED.get(last, ()))
 
 
 class Job(DatabricksResource):
@@ -47,9 +50,7 @@ class Job(DatabricksResource):
 
     def normalise(self, path: str, value: Any) -> Any:
         last = path.rpartition(".")[2]
-        if value in _FILLED.get(last, ()) and not isinstance(value, bool) | (value is None):
-            return None
-        if value is False and False in _FILLED.get(last, ()):
+        if _is_filled(last, value):
             return None
         if isinstance(value, list):
             if not value:
@@ -105,7 +106,11 @@ class Job(DatabricksResource):
         if run_as:
             found["runAs"] = {
                 name: run_as[key]
-                for name, key in (("servicePrincipalName", "service_principal_name"), ("userName", "user_name"), ("groupName", "group_name"))
+                for name, key in (
+                    ("servicePrincipalName", "service_principal_name"),
+                    ("userName", "user_name"),
+                    ("groupName", "group_name"),
+                )
                 if key in run_as
             }
         kept = {name: known[name] for name in self.input_only if name in known}
@@ -126,7 +131,8 @@ class Job(DatabricksResource):
 def _without_filled(value: Any, normalise: Any, path: str) -> Any:
     if isinstance(value, dict):
         below = {name: _without_filled(each, normalise, f"{path}.{name}" if path else name) for name, each in value.items()}
-        return {name: each for name, each in below.items() if each is not None}
+        kept = {name: each for name, each in below.items() if each is not None}
+        return kept if kept or not path else None
     if isinstance(value, list):
         return [_without_filled(each, normalise, path) for each in value]
     return value if normalise(path, value) is not None else None

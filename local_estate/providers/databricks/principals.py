@@ -57,7 +57,7 @@ class ScimResource(DatabricksResource):
         # A PUT replaces everything, so what other resources own (members, roles) is sent as it is.
         shown = self.show(identifier, inputs) or {}
         kept = {name: shown[name] for name in ("members", "roles", "groups") if name in shown}
-        body = {**kept, **self.body({**{"applicationId": shown.get("applicationId")}, **inputs}), "id": identifier}
+        body = {**kept, **self.body({"applicationId": shown.get("applicationId"), **inputs}), "id": identifier}
         self.session(inputs).request("PUT", f"{self.path(inputs)}/{identifier}", body=body)
 
     def remove(self, identifier: str, inputs: Values, outputs: Values) -> None:
@@ -90,7 +90,11 @@ class Group(ScimResource):
         return {"schemas": [f"{_SCIM}Group"], **super().body(inputs)}
 
     def outputs(self, identifier: str, shown: Json, known: Mapping[str, Any]) -> Values:
-        return {**super().outputs(identifier, shown, known), "aclPrincipalId": f"groups/{shown['displayName']}", "url": self._url(identifier)}
+        return {
+            **super().outputs(identifier, shown, known),
+            "aclPrincipalId": f"groups/{shown['displayName']}",
+            "url": self._url(identifier),
+        }
 
     def _url(self, identifier: str) -> str:
         return f"#setting/accounts/groups/{identifier}"

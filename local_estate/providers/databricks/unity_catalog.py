@@ -138,7 +138,17 @@ class ExternalLocation(UnityObject):
 class Catalog(UnityObject):
     collection = "catalogs"
     created = frozenset(
-        {"name", "comment", "properties", "options", "storageRoot", "connectionName", "providerName", "shareName", "customMaxRetentionHours"}
+        {
+            "name",
+            "comment",
+            "properties",
+            "options",
+            "storageRoot",
+            "connectionName",
+            "providerName",
+            "shareName",
+            "customMaxRetentionHours",
+        }
     )
     changed = frozenset({"comment", "properties", "options", "isolationMode", "enablePredictiveOptimization", "customMaxRetentionHours"})
     finished = frozenset({"owner", "isolationMode", "enablePredictiveOptimization"})

@@ -38,7 +38,9 @@ GROUPS = (
     "pii_readers",
 )
 # Names of the rules that lakehouse.quality.rules carries out (a test holds the two together; contracts import no engine).
-RULES = frozenset({"valid_values", "matches", "valid_email", "valid_phone", "not_in_future", "postcode_of_state", "not_before", "not_negative"})
+RULES = frozenset(
+    {"valid_values", "matches", "valid_email", "valid_phone", "not_in_future", "postcode_of_state", "not_before", "not_negative"}
+)
 _CUSTOM = {"layer", "kind", "source", "sequence", "landingFormat", "landingFilePrefix", "tableProperties"}
 
 
@@ -152,7 +154,9 @@ class _Document:
     def _column(self, item: SchemaProperty, key: str) -> Column:
         physical_type = (item.physicalType or "").upper()
         if not _PHYSICAL_TYPE.fullmatch(physical_type):
-            raise self._wrong(f"{key}.physicalType", f"{item.physicalType!r} is no type we map; use e.g. STRING, DATE, TIMESTAMP, DECIMAL(10,2)")
+            raise self._wrong(
+                f"{key}.physicalType", f"{item.physicalType!r} is no type we map; use e.g. STRING, DATE, TIMESTAMP, DECIMAL(10,2)"
+            )
         sources = item.transformSourceObjects or []
         if len(sources) > 1:
             raise self._wrong(f"{key}.transformSourceObjects", "names more than one column; a derived column names none")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from lakehouse.contracts.dataset import Column, Kind
 
 
-def _column(name: str, physical_type: str, description: str, *, required: bool = False, key: int | None = None, pii: bool = False) -> Column:
+def _column(
+    name: str, physical_type: str, description: str, *, required: bool = False, key: int | None = None, pii: bool = False
+) -> Column:
     logical = {"STRING": "string", "TIMESTAMP": "timestamp", "BIGINT": "integer"}.get(physical_type, "array")
     return Column(
         name=name,

@@ -58,7 +58,8 @@ def check_together(contracts: list[DatasetContract]) -> None:
         first = groups.setdefault((dataset.layer, dataset.schema_name), dataset)
         if (set(first.reader_groups), set(first.writer_groups)) != (set(dataset.reader_groups), set(dataset.writer_groups)):
             raise ContractError(
-                f"{where}: roles: differ from those of {first.name}; grants sit at schema {dataset.layer}.{dataset.schema_name}, so its tables share them"
+                f"{where}: roles: differ from those of {first.name}; "
+                f"grants sit at schema {dataset.layer}.{dataset.schema_name}, so its tables share them"
             )
     sources = {dataset.name: dataset for dataset in contracts if dataset.kind is not Kind.QUARANTINE}
     for dataset in contracts:

@@ -40,7 +40,9 @@ def customer_versions(history: DataFrame) -> DataFrame:
             "is_current": F.col("_next").isNull(),
         }
     )
-    keyed = dated.withColumns({"customer_sk": surrogate_key("customer_id"), "customer_version_sk": surrogate_key("customer_id", "effective_from")})
+    keyed = dated.withColumns(
+        {"customer_sk": surrogate_key("customer_id"), "customer_version_sk": surrogate_key("customer_id", "effective_from")}
+    )
     return keyed.select(*column_names(contract("customer.dim_customer_scd2")), KEEPS)
 
 

@@ -53,6 +53,7 @@ def _catalog(value: str) -> str:
 def _retention_hours(value: str) -> int:
     if not value.isdigit() or int(value) < MINIMUM_RETENTION_HOURS:
         raise argparse.ArgumentTypeError(
-            f"{value!r} is no number of hours from {MINIMUM_RETENTION_HOURS} up: a shorter one deletes files that running readers and streams still need"
+            f"{value!r} is no number of hours from {MINIMUM_RETENTION_HOURS} up: "
+            "a shorter one deletes files that running readers and streams still need"
         )
     return int(value)

@@ -23,7 +23,11 @@ def main() -> None:
     for row in found:
         if not row["readable"]:
             print(f"left out {row['path']}: no UTF-8 text in {' or '.join(SUFFIXES)}")
-    print(f"{table.dotted}: {sum(row['readable'] for row in found)} documents of {root} chunked" if found else f"no documents in {root}: nothing to chunk")
+    print(
+        f"{table.dotted}: {sum(row['readable'] for row in found)} documents of {root} chunked"
+        if found
+        else f"no documents in {root}: nothing to chunk"
+    )
 
 
 if __name__ == "__main__":

@@ -53,5 +53,9 @@ def totals(files: list[Row]) -> BatchTotals:
     if sums["in"] != sum(sums[outcome] for outcome in OUTCOMES):
         raise RowsLost(f"{sums['in']} rows came in, but the outcomes are {sums}; nothing of this batch was written")
     return BatchTotals(
-        rows_in=sums["in"], written=sums["written"], duplicate=sums["duplicate"], superseded=sums["superseded"], quarantined=sums["quarantined"]
+        rows_in=sums["in"],
+        written=sums["written"],
+        duplicate=sums["duplicate"],
+        superseded=sums["superseded"],
+        quarantined=sums["quarantined"],
     )

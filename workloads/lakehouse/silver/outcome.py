@@ -39,7 +39,9 @@ def ranked(rows: DataFrame, silver: DatasetContract) -> DataFrame:
     valid = F.size(ERRORS) == 0
     # Rows in quarantine may lack their key; grouped by payload they spread over partitions and number their repetitions.
     group = F.when(valid, F.to_json(F.struct(*silver.key))).otherwise(F.sha2(F.concat_ws("\n", "_source_file", PAYLOAD), 256))
-    order = Window.partitionBy("_group").orderBy(F.desc(str(silver.sequence)), F.desc("_row_hash"), F.asc("_source_file"), F.asc("_ingest_ts"))
+    order = Window.partitionBy("_group").orderBy(
+        F.desc(str(silver.sequence)), F.desc("_row_hash"), F.asc("_source_file"), F.asc("_ingest_ts")
+    )
     numbered = rows.withColumn("_group", group).withColumns(
         {OCCURRENCE: F.row_number().over(order), REPEATS: F.coalesce(F.col("_row_hash") == F.lag("_row_hash").over(order), F.lit(False))}
     )
