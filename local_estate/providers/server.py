@@ -268,7 +268,7 @@ def _naming(request: Any) -> Naming:
 
 
 def _live_inputs(kind: Kind, identifier: str, recorded: dict[str, Any], before: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
-    live = LiveInputs(kind.schema, kind.normalise)
+    live = LiveInputs(kind.schema, kind.normalise, kind.computed)
     if not recorded:
         return kind.imported(identifier, outputs, live.of(outputs))
     return live.after(recorded, before, outputs)

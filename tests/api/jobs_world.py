@@ -13,6 +13,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.jobs import Run, RunLifeCycleState
 from databricks.sdk.service.workspace import ImportFormat
+
 from tests.api.estate_setup import Ready, ready_workspace
 from tests.conftest import RunningEstate
 
@@ -108,7 +109,9 @@ class Jobs:
 
     def wait(self, run_id: int, *, seconds: float = 60) -> Run:
         """The run once it has ended."""
-        return self.until(run_id, RunLifeCycleState.TERMINATED, RunLifeCycleState.INTERNAL_ERROR, RunLifeCycleState.SKIPPED, seconds=seconds)
+        return self.until(
+            run_id, RunLifeCycleState.TERMINATED, RunLifeCycleState.INTERNAL_ERROR, RunLifeCycleState.SKIPPED, seconds=seconds
+        )
 
     def until(self, run_id: int, *states: RunLifeCycleState, seconds: float = 60) -> Run:
         deadline = time.monotonic() + seconds

@@ -69,7 +69,7 @@ class Engine:
             )
         )
 
-    def preview(self, token: str, name: str, **inputs: Any) -> dict[str, Any]:
+    def preview(self, token: str, name: str, /, **inputs: Any) -> dict[str, Any]:
         checked = self.check(token, name, inputs)
         reply = self.stub.Create(
             provider_pb2.CreateRequest(urn=self.urn(token, name), properties=wire.encode(checked), preview=True)
@@ -77,7 +77,7 @@ class Engine:
         assert reply.id == ""
         return wire.decode(reply.properties)
 
-    def up(self, token: str, name: str, **inputs: Any) -> str:
+    def up(self, token: str, name: str, /, **inputs: Any) -> str:
         """create, same, update or replace: what was done."""
         recorded = self.state.get(name)
         checked = self.check(token, name, inputs, recorded.inputs if recorded else None)
@@ -157,7 +157,7 @@ class Engine:
     def destroy(self, name: str) -> None:
         self._delete(name, self.state.pop(name))
 
-    def invoke(self, token: str, **arguments: Any) -> dict[str, Any]:
+    def invoke(self, token: str, /, **arguments: Any) -> dict[str, Any]:
         reply = self.stub.Invoke(provider_pb2.InvokeRequest(tok=token, args=wire.encode(arguments)))
         return wire.decode(getattr(reply, "return"))
 

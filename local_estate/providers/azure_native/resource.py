@@ -30,6 +30,7 @@ class ArmResource(Kind):
         self._arm = arm
         self._session = session
         self._settings = settings  # "subscriptionId", "location": from the provider's configuration
+        self.computed = frozenset({*arm.inline, "id", "name", "type", "etag"})
         self._path_names = [part.partition("}")[0] for part in arm.path.split("{")[1:]]
 
     # Check

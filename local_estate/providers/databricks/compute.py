@@ -27,6 +27,7 @@ def _same_json(text: Any) -> Any:
 
 class ClusterPolicy(DatabricksResource):
     autonamed = "name"
+    computed = frozenset({"definition"})  # of a policy family
     _root: ClassVar[str] = "/api/2.0/policies/clusters"
 
     def mistakes(self, inputs: Mapping[str, Any]) -> Sequence[Failure]:
@@ -83,6 +84,7 @@ class ClusterPolicy(DatabricksResource):
 class InstancePool(DatabricksResource):
     replaced = frozenset({"nodeTypeId", "azureAttributes", "awsAttributes", "gcpAttributes", "diskSpec", "preloadedSparkVersions"})
     defaults: ClassVar[Mapping[str, Any]] = {"enableElasticDisk": True, "minIdleInstances": 0, "idleInstanceAutoterminationMinutes": 60}
+    computed = frozenset({"instancePoolId", "azureAttributes", "diskSpec"})
     _root: ClassVar[str] = "/api/2.0/instance-pools"
     _editable: ClassVar[frozenset[str]] = frozenset(
         {"instancePoolName", "minIdleInstances", "maxCapacity", "idleInstanceAutoterminationMinutes", "customTags", "nodeTypeId"}
@@ -134,6 +136,7 @@ class SqlEndpoint(DatabricksResource):
         "enableServerlessCompute": False,
         "noWait": False,
     }
+    computed = frozenset({"dataSourceId", "sqlEndpointId"})
     _root: ClassVar[str] = "/api/2.0/sql/warehouses"
     _shown_only: ClassVar[frozenset[str]] = frozenset({"dataSourceId", "sqlEndpointId", "noWait"})
 
@@ -149,7 +152,7 @@ class SqlEndpoint(DatabricksResource):
         return super().normalise(path, value)
 
     def _body(self, inputs: Values) -> Json:
-        upstream = {"auto_stop_mins": 120, "enable_photon": True, "min_num_clusters": 1, "max_num_clusters": 1}
+        upstream: Json = {"auto_stop_mins": 120, "enable_photon": True, "min_num_clusters": 1, "max_num_clusters": 1}
         upstream |= {"spot_instance_policy": "COST_OPTIMIZED"}
         return {**upstream, **to_api(self.schema, inputs, frozenset(self.schema.inputs) - self._shown_only)}
 

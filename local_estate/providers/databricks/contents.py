@@ -88,7 +88,7 @@ class Content(DatabricksResource):
         return str(known.get("path") or identifier)
 
     def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
-        kept = {name: inputs[name] for name in ("path", "language", "format") if name in inputs}
+        kept: Values = {name: inputs[name] for name in ("path", "language", "format") if name in inputs}
         return {**kept, **({"md5": outputs["md5"]} if "md5" in outputs else {})}
 
 

@@ -35,6 +35,7 @@ _FILLED: Mapping[str, Sequence[Any]] = {
     "fullRefresh": (False,),
     "performanceTarget": ("STANDARD",),
 }
+_RUN_AS = ("servicePrincipalName", "userName", "groupName")
 # Lists whose order says nothing, and the key that identifies an element.
 _KEYED = {"tasks": "taskKey", "jobClusters": "jobClusterKey", "parameters": "name", "environments": "environmentKey"}
 
@@ -46,6 +47,7 @@ def _is_filled(last: str, value: Any) -> bool:
 class Job(DatabricksResource):
     autonamed = "name"
     input_only = frozenset({"controlRunState", "alwaysRunning"})
+    computed = frozenset({"runAs", "queue", "editMode"})  # upstream: their removal is no change
     steering: ClassVar[frozenset[str]] = frozenset({"controlRunState", "alwaysRunning", "triggers"})
 
     def normalise(self, path: str, value: Any) -> Any:

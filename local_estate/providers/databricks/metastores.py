@@ -28,6 +28,7 @@ class Metastore(_OfAccountOrWorkspace):
     autonamed = "name"
     input_only = frozenset({"forceDestroy", "api"})
     replaced = frozenset({"storageRoot", "region"})
+    computed = frozenset({"owner", "storageRoot", "region", "deltaSharingOrganizationName", "defaultDataAccessConfigId"})
     created: ClassVar[frozenset[str]] = frozenset({"name", "region", "storageRoot"})
     changed: ClassVar[frozenset[str]] = frozenset(
         {
@@ -131,10 +132,8 @@ class MetastoreAssignment(_OfAccountOrWorkspace):
 
     def show(self, identifier: str, known: Mapping[str, Any]) -> Json | None:
         workspace, _, metastore = identifier.partition("|")
-        if self.on_account(known):
-            path = f"{self.root(known)}/workspaces/{workspace}/metastore"
-        else:
-            path = f"{UC}/current-metastore-assignment"
+        of_account = self.on_account(known)
+        path = f"{self.root(known)}/workspaces/{workspace}/metastore" if of_account else f"{UC}/current-metastore-assignment"
         shown = self.found(lambda: self.session(known).request("GET", path))
         assignment = (shown or {}).get("metastore_assignment", shown)
         return assignment if assignment and assignment["metastore_id"] == metastore else None

@@ -81,6 +81,7 @@ class Group(ScimResource):
     kind = "Groups"
     autonamed = "displayName"
     replaced = frozenset({"externalId"})
+    computed = frozenset({"aclPrincipalId", "url"})
     input_only = frozenset({"force", "api"})
 
     def named(self, inputs: Values) -> Sequence[str]:
@@ -108,6 +109,7 @@ class ServicePrincipal(ScimResource):
     kind = "ServicePrincipals"
     autonamed = "displayName"
     replaced = frozenset({"applicationId"})
+    computed = frozenset({"aclPrincipalId", "home", "repos", "applicationId"})
     input_only = frozenset({"force", "api", "disableAsUserDeletion", "forceDeleteHomeDir", "forceDeleteRepos"})
     defaults: ClassVar[Mapping[str, Any]] = {"active": True}
 

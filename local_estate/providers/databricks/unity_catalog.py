@@ -22,6 +22,18 @@ class UnityObject(DatabricksResource):
     changed: ClassVar[frozenset[str]]
     finished: ClassVar[frozenset[str]] = frozenset({"owner"})
     steering: ClassVar[frozenset[str]] = frozenset()  # sent with POST and PATCH, never shown (skip_validation)
+    computed = frozenset(
+        {
+            "owner",
+            "metastoreId",
+            "browseOnly",
+            "effectivePredictiveOptimizationFlag",
+            "effectiveFileEventQueue",
+            "provisioningInfo",
+            "storageRoot",
+            "storageLocation",
+        }
+    )
     forced_changes = False  # whether PATCH takes `force`
 
     def full_name(self, known: Mapping[str, Any]) -> str:
@@ -63,7 +75,7 @@ class UnityObject(DatabricksResource):
         recorded = {**outputs, **before}
         changed = {name: value for name, value in inputs.items() if name in self.changed and recorded.get(name) != value}
         # What the program no longer says goes back to nothing, where nothing is a value; an owner stays.
-        gone = {name: {} if isinstance(before[name], dict) else "" for name in ("comment", "properties") if name in before}
+        gone: Values = {name: {} if isinstance(before[name], dict) else "" for name in ("comment", "properties") if name in before}
         body = {**{name: value for name, value in gone.items() if name not in inputs}, **to_api(self.schema, changed)}
         if body:
             if self.forced_changes and inputs.get("forceUpdate"):

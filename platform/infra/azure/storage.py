@@ -12,7 +12,8 @@ from infra.component import Component
 from infra.naming import Naming
 from infra.settings import Storage as StorageSettings
 
-ZONES = ("landing", "raw", "curated", "marts", "ai")
+# Azure wants three characters at least, so the container of layer `ai` is called knowledge.
+ZONES = ("landing", "raw", "curated", "marts", "knowledge")
 CONTAINERS = (*ZONES, "logs", "backup")
 
 

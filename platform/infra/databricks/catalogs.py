@@ -17,6 +17,7 @@ from infra.naming import identifier
 from lakehouse.contracts import SYSTEMS
 
 LAYERS = ("raw", "curated", "marts", "ai")
+_CONTAINERS = {"raw": "raw", "curated": "curated", "marts": "marts", "ai": "knowledge"}
 _SCHEMAS: dict[str, tuple[str, ...]] = {
     "raw": (*SYSTEMS, "platform"),
     "curated": SYSTEMS,
@@ -55,7 +56,7 @@ class Catalogs(Component):
         rights = schema_grants()
         self._schemas: dict[tuple[str, str], databricks.Schema] = {}
         for layer in LAYERS:
-            self._catalog(layer, locations[layer], rights)
+            self._catalog(layer, locations[_CONTAINERS[layer]], rights)
         self.landing_paths = {}
         for system in SYSTEMS:
             self._volume("raw", system, "landing", f"{args.lake.url('landing')}{system}", [locations["landing"]])
@@ -99,7 +100,7 @@ class Catalogs(Component):
             layer,
             name=self.names[layer],
             comment=f"Layer {layer} of {args.environment}",
-            storage_root=args.lake.url(layer),
+            storage_root=args.lake.url(_CONTAINERS[layer]),
             # Bound to this environment's workspace alone: dev can never write prod through the shared metastore.
             isolation_mode="ISOLATED",
             owner=OWNERS,
