@@ -26,6 +26,8 @@ def normalised(value: Any, normalise: Normalise = unchanged, path: str = "") -> 
         return normalise(path, {name: each for name, each in parts.items() if each is not None})
     if isinstance(value, list):
         return normalise(path, [normalised(each, normalise, path) for each in value])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # the protocol knows no integers, the API tells them apart
     return normalise(path, value)
 
 

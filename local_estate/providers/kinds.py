@@ -12,6 +12,7 @@ from typing import Any
 from local_estate.providers.changes import unchanged
 from local_estate.providers.checking import Failure
 from local_estate.providers.creations import Creations
+from local_estate.providers.failures import Refused
 from local_estate.providers.schemas import TypeSchema
 
 Values = dict[str, Any]
@@ -46,6 +47,7 @@ class Kind(ABC):
     lenient = False
     delete_before_replace = False
     computed: frozenset[str] = frozenset()  # inputs the service decides when the program does not: never drift then
+    derived: frozenset[str] = frozenset()  # inputs that an import does not state: they follow from others or from the service
 
     def __init__(self, schema: TypeSchema) -> None:
         self.schema = schema
@@ -89,6 +91,34 @@ class Kind(ABC):
     def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
         """On import: `inputs` are what the outputs say could have been written; a kind adds and drops."""
         return inputs
+
+
+class Unsupported(Kind):
+    """A type the SDK has and the local estate does not: its inputs are checked, then it is refused by name."""
+
+    lenient = True
+
+    @property
+    def _refusal(self) -> str:
+        return f"the local estate does not support the resource type {self.schema.token}"
+
+    def mistakes(self, inputs: Mapping[str, Any]) -> Sequence[Failure]:
+        return [Failure(property="", reason=self._refusal)]
+
+    def replaces(self, path: str) -> bool:
+        return False
+
+    def create(self, operation: Operation, inputs: Values) -> tuple[str, Values]:
+        raise Refused(self._refusal)
+
+    def read(self, identifier: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> tuple[str, Values] | None:
+        raise Refused(self._refusal)
+
+    def update(self, operation: Operation, identifier: str, before: Values, inputs: Values, outputs: Values) -> Values:
+        raise Refused(self._refusal)
+
+    def delete(self, operation: Operation, identifier: str, inputs: Values, outputs: Values) -> None:
+        raise Refused(self._refusal)
 
 
 class Provider(ABC):

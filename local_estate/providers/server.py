@@ -172,7 +172,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         found = [
             (path, change)
             for path, change in differences(normalised(old, kind.normalise), normalised(new, kind.normalise))
-            if not path.startswith(ignored or "\0")
+            if not path.startswith(ignored or "\0") and not (change == "DELETE" and path in kind.computed)
         ]
         replaces = sorted({top_level(path) for path, _ in found if kind.replaces(_without_indices(path))})
         detailed = {
@@ -270,7 +270,8 @@ def _naming(request: Any) -> Naming:
 def _live_inputs(kind: Kind, identifier: str, recorded: dict[str, Any], before: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
     live = LiveInputs(kind.schema, kind.normalise, kind.computed)
     if not recorded:
-        return kind.imported(identifier, outputs, live.of(outputs))
+        stated = {name: value for name, value in live.of(outputs).items() if name not in kind.derived}
+        return kind.imported(identifier, outputs, stated)
     return live.after(recorded, before, outputs)
 
 

@@ -155,7 +155,16 @@ def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate]) -> None:
         ivy = next((pyspark_home() / "jars").glob("ivy-*.jar"))
         pattern = f"{work}/out/[artifact]-[revision].[ext]"
         trust = [f"-Djavax.net.ssl.trustStore={SYSTEM_TRUST}"] if SYSTEM_TRUST.exists() else []
-        command = [str(jdk.java), *trust, f"-Duser.home={work}", "-cp", str(ivy), "org.apache.ivy.Main", "-settings", f"{work}/settings.xml"]
+        command = [
+            str(jdk.java),
+            *trust,
+            f"-Duser.home={work}",
+            "-cp",
+            str(ivy),
+            "org.apache.ivy.Main",
+            "-settings",
+            f"{work}/settings.xml",
+        ]
         command += ["-ivy", f"{work}/ivy.xml", "-retrieve", pattern, "-types", "jar", "-confs", "default"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         for coordinate in missing:

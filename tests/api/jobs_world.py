@@ -7,6 +7,7 @@ import hashlib
 import io
 import time
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ def block():
     """Runs until the file named by the first argument exists."""
     while not pathlib.Path(sys.argv[1]).exists():
         time.sleep(0.02)
+
+def run_source():
+    """Executes the first argument as Python, with the rest as its arguments."""
+    source, sys.argv[1:] = sys.argv[1], sys.argv[2:]
+    exec(source)
 
 def environment():
     print(os.environ.get("GREETING"))
@@ -114,14 +120,21 @@ class Jobs:
         )
 
     def until(self, run_id: int, *states: RunLifeCycleState, seconds: float = 60) -> Run:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        found: list[Run] = []
+
+        def reached() -> bool:
             run = self.client.jobs.get_run(run_id, include_history=True)
-            assert run.state
-            if run.state.life_cycle_state in states:
-                return run
+            found[:] = [run]
+            return run.state is not None and run.state.life_cycle_state in states
+
+        self.poll(reached, seconds=seconds)
+        return found[0]
+
+    def poll(self, reached: Callable[[], bool], *, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert time.monotonic() < deadline, f"not reached within {seconds} s"
             time.sleep(0.05)  # a client of this API can only poll
-        raise AssertionError(f"run {run_id} is still {run.state}")
 
     def run(self, *tasks: dict[str, Any], request: dict[str, Any] | None = None, **settings: Any) -> Run:
         return self.wait(self.start(self.create(*tasks, **settings), **(request or {})))

@@ -71,9 +71,7 @@ class Engine:
 
     def preview(self, token: str, name: str, /, **inputs: Any) -> dict[str, Any]:
         checked = self.check(token, name, inputs)
-        reply = self.stub.Create(
-            provider_pb2.CreateRequest(urn=self.urn(token, name), properties=wire.encode(checked), preview=True)
-        )
+        reply = self.stub.Create(provider_pb2.CreateRequest(urn=self.urn(token, name), properties=wire.encode(checked), preview=True))
         assert reply.id == ""
         return wire.decode(reply.properties)
 
@@ -127,9 +125,7 @@ class Engine:
 
     def read(self, token: str, name: str, identifier: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Recorded | None:
         reply = self.stub.Read(
-            provider_pb2.ReadRequest(
-                id=identifier, urn=self.urn(token, name), inputs=wire.encode(inputs), properties=wire.encode(outputs)
-            )
+            provider_pb2.ReadRequest(id=identifier, urn=self.urn(token, name), inputs=wire.encode(inputs), properties=wire.encode(outputs))
         )
         return Recorded(token, reply.id, wire.decode(reply.inputs), wire.decode(reply.properties)) if reply.id else None
 

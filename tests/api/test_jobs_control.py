@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
-from databricks.sdk.errors import BadRequest, DatabricksError, InvalidParameterValue, InvalidState, OperationFailed
+from databricks.sdk.errors import BadRequest, DatabricksError, InvalidParameterValue, InvalidState, OperationFailed, ResourceDoesNotExist
 from databricks.sdk.service.jobs import RepairHistoryItemType, Run, RunLifeCycleState, RunResultState
+from databricks.sdk.service.workspace import ImportFormat
+
 from tests.api.jobs_world import Jobs, after, call, condition, jobs_in
 from tests.conftest import RunningEstate
 
@@ -70,8 +74,7 @@ def test_a_retry_is_a_new_attempt_with_its_own_run_id(jobs: Jobs, tmp_path: Path
     job_id = jobs.create(call("wait_for_file", str(tmp_path / "ready"), max_retries=-1, min_retry_interval_millis=200))
     run_id = jobs.start(job_id)
     jobs.until(run_id, RunLifeCycleState.RUNNING)
-    while not any(task.attempt_number == 1 for task in jobs.client.jobs.get_run(run_id).tasks or []):
-        pass
+    jobs.poll(lambda: any(task.attempt_number == 1 for task in jobs.client.jobs.get_run(run_id).tasks or []))
     (tmp_path / "ready").touch()
     run = jobs.wait(run_id)
     assert result(run) == "SUCCESS"
@@ -135,8 +138,6 @@ def test_cancel_all_ends_running_and_queued_runs(jobs: Jobs) -> None:
 
 
 def test_a_queued_run_is_skipped_after_two_days(jobs: Jobs, shared_estate: RunningEstate) -> None:
-    import httpx
-
     job_id = jobs.create(call("block", "/nowhere"), queue={"enabled": True})
     first, second = jobs.start(job_id), jobs.start(job_id)
     httpx.post(f"{shared_estate.arm}/api/estate/1.0/clock", json={"seconds": 48 * 3600 + 1}).raise_for_status()
@@ -165,7 +166,7 @@ def test_an_active_run_cannot_be_deleted(jobs: Jobs) -> None:
     jobs.client.jobs.cancel_run(run_id)
     jobs.wait(run_id)
     jobs.client.jobs.delete_run(run_id)
-    with pytest.raises(InvalidParameterValue, match=f"Run {run_id} does not exist"):
+    with pytest.raises(ResourceDoesNotExist, match=f"Run {run_id} does not exist"):
         jobs.client.jobs.get_run(run_id)
 
 
@@ -244,10 +245,6 @@ def test_a_run_job_task_ends_with_the_job_it_started(jobs: Jobs) -> None:
 
 
 def test_a_file_of_the_workspace_runs_as_a_python_task(jobs: Jobs) -> None:
-    import io
-
-    from databricks.sdk.service.workspace import ImportFormat
-
     source = b"import sys\nprint('file', sys.argv[1:])\n"
     jobs.client.workspace.upload("/Workspace/Shared/job.py", io.BytesIO(source), format=ImportFormat.RAW, overwrite=True)
     task = {

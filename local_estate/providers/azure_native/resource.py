@@ -30,7 +30,7 @@ class ArmResource(Kind):
         self._arm = arm
         self._session = session
         self._settings = settings  # "subscriptionId", "location": from the provider's configuration
-        self.computed = frozenset({*arm.inline, "id", "name", "type", "etag"})
+        self.computed = self.derived = frozenset({*arm.inline, "id", "name", "type", "etag"} - {arm.name_input})
         self._path_names = [part.partition("}")[0] for part in arm.path.split("{")[1:]]
 
     # Check
@@ -238,10 +238,6 @@ class ArmResource(Kind):
                 raise
 
     def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
-        inputs = {name: value for name, value in inputs.items() if name not in ("id", "type", "etag", *self._arm.inline)}
-        for name in ("name",):
-            if name not in self._path_names:
-                inputs.pop(name, None)
         return {**inputs, **self._path_values(identifier)}
 
     def _path_values(self, identifier: str) -> Values:

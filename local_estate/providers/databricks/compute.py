@@ -15,6 +15,7 @@ from local_estate.providers.wire import UNKNOWN
 
 _WAREHOUSE_READY_SECONDS = 1800.0
 _POLL_SECONDS = 0.3
+_POOL_AZURE = {"availability": "ON_DEMAND_AZURE", "spotBidMaxPrice": -1}  # what a pool gets when nothing is said
 
 
 def _same_json(text: Any) -> Any:
@@ -27,7 +28,6 @@ def _same_json(text: Any) -> Any:
 
 class ClusterPolicy(DatabricksResource):
     autonamed = "name"
-    computed = frozenset({"definition"})  # of a policy family
     _root: ClassVar[str] = "/api/2.0/policies/clusters"
 
     def mistakes(self, inputs: Mapping[str, Any]) -> Sequence[Failure]:
@@ -76,7 +76,7 @@ class ClusterPolicy(DatabricksResource):
         found = super().outputs(identifier, shown, known)
         if "definition" in known and _same_json(known["definition"]) == _same_json(found.get("definition")):
             found["definition"] = known["definition"]
-        if known.get("policyFamilyId"):
+        if found.get("policyFamilyId"):
             found.pop("definition", None)
         return found
 
@@ -85,6 +85,7 @@ class InstancePool(DatabricksResource):
     replaced = frozenset({"nodeTypeId", "azureAttributes", "awsAttributes", "gcpAttributes", "diskSpec", "preloadedSparkVersions"})
     defaults: ClassVar[Mapping[str, Any]] = {"enableElasticDisk": True, "minIdleInstances": 0, "idleInstanceAutoterminationMinutes": 60}
     computed = frozenset({"instancePoolId", "azureAttributes", "diskSpec"})
+    derived = frozenset({"instancePoolId"})
     _root: ClassVar[str] = "/api/2.0/instance-pools"
     _editable: ClassVar[frozenset[str]] = frozenset(
         {"instancePoolName", "minIdleInstances", "maxCapacity", "idleInstanceAutoterminationMinutes", "customTags", "nodeTypeId"}
@@ -109,8 +110,8 @@ class InstancePool(DatabricksResource):
     def normalise(self, path: str, value: Any) -> Any:
         if path in ("preloadedSparkVersions", "preloadedDockerImages") and value == []:
             return None
-        if path == "instancePoolId":
-            return None
+        if path == "azureAttributes" and isinstance(value, dict):
+            return {name: each for name, each in value.items() if _POOL_AZURE.get(name) != each} or None
         return super().normalise(path, value)
 
     def change(self, identifier: str, before: Values, inputs: Values, outputs: Values) -> None:
@@ -136,7 +137,7 @@ class SqlEndpoint(DatabricksResource):
         "enableServerlessCompute": False,
         "noWait": False,
     }
-    computed = frozenset({"dataSourceId", "sqlEndpointId"})
+    computed = derived = frozenset({"dataSourceId", "sqlEndpointId"})
     _root: ClassVar[str] = "/api/2.0/sql/warehouses"
     _shown_only: ClassVar[frozenset[str]] = frozenset({"dataSourceId", "sqlEndpointId", "noWait"})
 
@@ -186,6 +187,3 @@ class SqlEndpoint(DatabricksResource):
     def outputs(self, identifier: str, shown: Json, known: Mapping[str, Any]) -> Values:
         found = super().outputs(identifier, {name: value for name, value in shown.items() if name not in ("id", "health")}, known)
         return {**found, "sqlEndpointId": identifier}
-
-    def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
-        return {name: value for name, value in super().imported(identifier, outputs, inputs).items() if name not in self._shown_only}

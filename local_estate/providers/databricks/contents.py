@@ -45,6 +45,8 @@ class Content(DatabricksResource):
         source, encoded = inputs.get("source"), inputs.get("contentBase64")
         if source is not None and encoded is not None:
             return [Failure(property="source", reason="'source' conflicts with 'contentBase64'")]
+        if source is None and encoded is None and inputs.get("md5") is not None:
+            return ()  # imported: what lies there is what is wanted
         if source is None and encoded is None:
             return [Failure(property="source", reason="one of 'source' and 'contentBase64' is required")]
         try:

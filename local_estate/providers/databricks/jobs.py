@@ -34,6 +34,12 @@ _FILLED: Mapping[str, Sequence[Any]] = {
     "disableAutoOptimization": (False,),
     "fullRefresh": (False,),
     "performanceTarget": ("STANDARD",),
+    "dataSecurityMode": ("SINGLE_USER",),
+    "enableElasticDisk": (True,),
+    "azureAttributes": ({},),
+    "spotBidMaxPrice": (-1,),
+    "firstOnDemand": (1,),
+    "availability": ("ON_DEMAND_AZURE",),
 }
 _RUN_AS = ("servicePrincipalName", "userName", "groupName")
 # Lists whose order says nothing, and the key that identifies an element.

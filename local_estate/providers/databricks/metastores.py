@@ -29,6 +29,7 @@ class Metastore(_OfAccountOrWorkspace):
     input_only = frozenset({"forceDestroy", "api"})
     replaced = frozenset({"storageRoot", "region"})
     computed = frozenset({"owner", "storageRoot", "region", "deltaSharingOrganizationName", "defaultDataAccessConfigId"})
+    derived = frozenset({"owner", "defaultDataAccessConfigId"})
     created: ClassVar[frozenset[str]] = frozenset({"name", "region", "storageRoot"})
     changed: ClassVar[frozenset[str]] = frozenset(
         {

@@ -56,8 +56,8 @@ class ScimResource(DatabricksResource):
     def change(self, identifier: str, before: Values, inputs: Values, outputs: Values) -> None:
         # A PUT replaces everything, so what other resources own (members, roles) is sent as it is.
         shown = self.show(identifier, inputs) or {}
-        kept = {name: shown[name] for name in ("members", "roles", "groups") if name in shown}
-        body = {**kept, **self.body({"applicationId": shown.get("applicationId"), **inputs}), "id": identifier}
+        kept: Json = {name: shown[name] for name in ("members", "roles", "groups") if name in shown}
+        body: Json = {**kept, **self.body({"applicationId": shown.get("applicationId"), **inputs}), "id": identifier}
         self.session(inputs).request("PUT", f"{self.path(inputs)}/{identifier}", body=body)
 
     def remove(self, identifier: str, inputs: Values, outputs: Values) -> None:
@@ -81,7 +81,7 @@ class Group(ScimResource):
     kind = "Groups"
     autonamed = "displayName"
     replaced = frozenset({"externalId"})
-    computed = frozenset({"aclPrincipalId", "url"})
+    computed = derived = frozenset({"aclPrincipalId", "url"})
     input_only = frozenset({"force", "api"})
 
     def named(self, inputs: Values) -> Sequence[str]:
@@ -100,16 +100,13 @@ class Group(ScimResource):
     def _url(self, identifier: str) -> str:
         return f"#setting/accounts/groups/{identifier}"
 
-    def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
-        derived = ("aclPrincipalId", "url")
-        return {name: value for name, value in super().imported(identifier, outputs, inputs).items() if name not in derived}
-
 
 class ServicePrincipal(ScimResource):
     kind = "ServicePrincipals"
     autonamed = "displayName"
     replaced = frozenset({"applicationId"})
     computed = frozenset({"aclPrincipalId", "home", "repos", "applicationId"})
+    derived = frozenset({"aclPrincipalId", "home", "repos"})
     input_only = frozenset({"force", "api", "disableAsUserDeletion", "forceDeleteHomeDir", "forceDeleteRepos"})
     defaults: ClassVar[Mapping[str, Any]] = {"active": True}
 
@@ -133,10 +130,6 @@ class ServicePrincipal(ScimResource):
             "home": f"/Users/{application}",
             "repos": f"/Repos/{application}",
         }
-
-    def imported(self, identifier: str, outputs: Mapping[str, Any], inputs: Values) -> Values:
-        derived = ("aclPrincipalId", "home", "repos")
-        return {name: value for name, value in super().imported(identifier, outputs, inputs).items() if name not in derived}
 
 
 class GroupMember(ScimResource):

@@ -11,7 +11,7 @@ from local_estate.providers.databricks import access, compute, contents, jobs, l
 from local_estate.providers.databricks.connection import Connection
 from local_estate.providers.databricks.resource import DatabricksResource
 from local_estate.providers.failures import Refused
-from local_estate.providers.kinds import Kind, Provider, Values
+from local_estate.providers.kinds import Kind, Provider, Unsupported, Values
 from local_estate.providers.schemas import Schemas, UnknownType
 from local_estate.providers.wire import UNKNOWN, Secret
 
@@ -92,9 +92,7 @@ class Databricks(Provider):
                 schema = self._schemas.get(token)
             except UnknownType as error:
                 raise Refused(str(error), "NOT_FOUND") from error
-            if handler is None:
-                raise Refused(f"the local estate does not support the resource type {token}", "NOT_FOUND")
-            self._kinds[token] = handler(schema, lambda: self._connection, self._schemas.enum)
+            self._kinds[token] = handler(schema, lambda: self._connection, self._schemas.enum) if handler else Unsupported(schema)
         return self._kinds[token]
 
     def invoke(self, token: str, arguments: Values) -> Values:

@@ -34,6 +34,7 @@ class UnityObject(DatabricksResource):
             "storageLocation",
         }
     )
+    derived = computed - {"storageRoot", "storageLocation"}
     forced_changes = False  # whether PATCH takes `force`
 
     def full_name(self, known: Mapping[str, Any]) -> str:

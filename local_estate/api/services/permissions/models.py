@@ -73,7 +73,7 @@ def require(estate: Estate, *, principal_id: str, workspace_id: int, object_type
     if held is not None and kind.rank(held) >= kind.rank(level):
         return
     principal = estate.ask("identity.principal", id=principal_id) or {"name": principal_id}
-    enough = [_WORDS.get(each, each) for each in kind.levels[kind.rank(level) :]]
+    enough = [_WORDS.get(each) or each.removeprefix("CAN_").replace("_", " ").title() for each in kind.levels[kind.rank(level) :]]
     listed = ", ".join(enough[:-1]) + f" or {enough[-1]}" if len(enough) > 1 else enough[0]
     raise ApiError(
         "PERMISSION_DENIED", f"{principal['name']} does not have {listed} permissions on {kind.word or kind.object_type} {object_id}"

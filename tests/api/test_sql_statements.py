@@ -1,0 +1,166 @@
+"""Warehouses and statements through the real SDK, executed by Spark."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.errors import DatabricksError, InvalidParameterValue, NotFound, PermissionDenied
+from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
+from databricks.sdk.service.sql import (
+    ExecuteStatementRequestOnWaitTimeout,
+    StatementParameterListItem,
+    StatementResponse,
+    StatementState,
+)
+
+from tests.api.jobs_world import Jobs, jobs_in
+from tests.conftest import RunningEstate
+
+
+@pytest.fixture(scope="module")
+def jobs(shared_estate: RunningEstate) -> Jobs:
+    return jobs_in(shared_estate)
+
+
+@pytest.fixture(scope="module")
+def warehouse(jobs: Jobs) -> str:
+    return jobs.client.warehouses.create(name="main", cluster_size="2X-Small", max_num_clusters=1).result().id or ""
+
+
+@pytest.fixture(scope="module")
+def stranger(jobs: Jobs) -> WorkspaceClient:
+    return jobs.ready.as_service_principal("stranger")
+
+
+def execute(client: WorkspaceClient, warehouse: str, statement: str, **named: object) -> StatementResponse:
+    return client.statement_execution.execute_statement(statement, warehouse, wait_timeout="50s", **named)  # type: ignore[arg-type]
+
+
+def test_a_warehouse_starts_stops_and_keeps_its_settings(jobs: Jobs) -> None:
+    made = jobs.client.warehouses.create(name="w", cluster_size="Small", auto_stop_mins=30, warehouse_type=None)
+    first = jobs.client.warehouses.get(made.response.id or "")
+    assert (first.state.value if first.state else "", first.odbc_params.path if first.odbc_params else "") == (
+        "STARTING",
+        f"/sql/1.0/warehouses/{first.id}",
+    )
+    assert jobs.client.warehouses.wait_get_warehouse_running(first.id or "").num_clusters == 1
+    jobs.client.warehouses.edit(first.id or "", name="w2").result()
+    found = jobs.client.warehouses.get(first.id or "")
+    assert (found.name, found.cluster_size, found.auto_stop_mins, found.min_num_clusters) == ("w2", "Small", 30, 1)
+    assert jobs.client.warehouses.stop(first.id or "").result().state.value == "STOPPED"  # type: ignore[union-attr]
+    sources = jobs.do("GET", "/api/2.0/preview/sql/data_sources")
+    assert first.id in {source["warehouse_id"] for source in sources}
+    jobs.client.warehouses.delete(first.id or "")
+    with pytest.raises(NotFound, match=f"SQL warehouse {first.id} does not exist"):
+        jobs.client.warehouses.get(first.id or "")
+
+
+def test_bad_warehouses_are_refused(jobs: Jobs, warehouse: str, stranger: WorkspaceClient) -> None:
+    for settings, message in (
+        ({"cluster_size": "Huge"}, "cluster_size 'Huge' is not one of 2X-Small"),
+        ({"cluster_size": "Small", "auto_stop_mins": 5}, "auto_stop_mins must be 0"),
+        ({"cluster_size": "Small", "enable_serverless_compute": True, "warehouse_type": "CLASSIC"}, "needs warehouse_type PRO"),
+        ({"cluster_size": "Small", "name": "main"}, "named 'main' already exists"),
+    ):
+        with pytest.raises(InvalidParameterValue, match=message):
+            jobs.do("POST", "/api/2.0/sql/warehouses", {"name": "bad", **settings})
+    with pytest.raises(PermissionDenied, match="not authorized to create SQL warehouses"):
+        stranger.warehouses.create(name="mine", cluster_size="Small")
+
+
+def test_a_statement_answers_with_columns_and_strings(jobs: Jobs, warehouse: str) -> None:
+    found = execute(
+        jobs.client,
+        warehouse,
+        "SELECT :n + 1 AS n, :t AS t, CAST(NULL AS INT) AS nothing, CAST(2 AS BIGINT) AS big",
+        parameters=[StatementParameterListItem(name="n", value="41", type="INT"), StatementParameterListItem(name="t", value="x")],
+    )
+    assert found.status and found.status.state is StatementState.SUCCEEDED
+    assert found.result and found.result.data_array == [["42", "x", None, "2"]]
+    assert found.manifest and found.manifest.schema and found.manifest.total_row_count == 1
+    assert [column.type_text for column in found.manifest.schema.columns or []] == ["INT", "STRING", "INT", "BIGINT"]
+
+
+def test_a_failed_statement_is_an_answer_not_an_error(jobs: Jobs, warehouse: str) -> None:
+    found = execute(jobs.client, warehouse, "SELECT nothing_like_it")
+    assert found.status and found.status.error and found.status.error.error_code
+    assert (found.status.state, found.status.error.error_code.value) == (StatementState.FAILED, "BAD_REQUEST")
+    assert "UNRESOLVED_COLUMN" in (found.status.error.message or "")
+    assert found.status.sql_state == "42703"
+
+
+def test_no_rows_is_an_empty_result(jobs: Jobs, warehouse: str) -> None:
+    found = jobs.do(
+        "POST", "/api/2.0/sql/statements", {"warehouse_id": warehouse, "statement": "SELECT 1 AS a WHERE false", "wait_timeout": "50s"}
+    )
+    assert (found["result"], found["manifest"]["total_chunk_count"]) == ({}, 0)
+
+
+def test_zero_wait_is_pending_first_and_long_results_come_in_chunks(jobs: Jobs, warehouse: str) -> None:
+    started = jobs.client.statement_execution.execute_statement("SELECT id FROM range(25000)", warehouse, wait_timeout="0s")
+    assert started.status and started.status.state is StatementState.PENDING
+    statement_id = started.statement_id or ""
+    ended = (StatementState.SUCCEEDED, StatementState.FAILED)
+    jobs.poll(lambda: jobs.client.statement_execution.get_statement(statement_id).status.state in ended)  # type: ignore[union-attr]
+    found = jobs.client.statement_execution.get_statement(statement_id)
+    assert found.manifest and (found.manifest.total_chunk_count, found.manifest.total_row_count) == (3, 25000)
+    assert found.result and found.result.next_chunk_index == 1
+    last = jobs.client.statement_execution.get_statement_result_chunk_n(statement_id, 2)
+    assert (last.row_count, last.row_offset, last.next_chunk_index) == (5000, 20000, None)
+
+
+def test_a_row_limit_truncates(jobs: Jobs, warehouse: str) -> None:
+    found = execute(jobs.client, warehouse, "SELECT id FROM range(100)", row_limit=10)
+    assert found.manifest and (found.manifest.truncated, found.manifest.total_row_count) == (True, 10)
+
+
+def test_a_running_statement_can_be_canceled_by_wait_and_by_call(jobs: Jobs, warehouse: str) -> None:
+    slow = "SELECT sum(a.id * b.id) FROM range(3000000) a CROSS JOIN range(3000000) b"
+    cancel = ExecuteStatementRequestOnWaitTimeout.CANCEL
+    found = jobs.client.statement_execution.execute_statement(slow, warehouse, wait_timeout="5s", on_wait_timeout=cancel)
+    assert found.status and found.status.state is StatementState.CANCELED
+    started = jobs.client.statement_execution.execute_statement(slow, warehouse, wait_timeout="0s").statement_id or ""
+    jobs.client.statement_execution.cancel_execution(started)
+    assert jobs.client.statement_execution.get_statement(started).status.state is StatementState.CANCELED  # type: ignore[union-attr]
+
+
+def test_requests_that_make_no_sense_are_refused_at_submit(jobs: Jobs, warehouse: str) -> None:
+    for body, message in (
+        ({"wait_timeout": "3s"}, "wait_timeout must be 0s, or between 5s and 50s"),
+        ({"format": "CSV"}, "CSV is not supported with disposition INLINE"),
+        ({"disposition": "EXTERNAL_LINKS"}, "does not support statement results with disposition EXTERNAL_LINKS"),
+        ({"parameters": [{"value": "1"}]}, "Each parameter needs a name"),
+    ):
+        with pytest.raises(DatabricksError, match=message):
+            jobs.do("POST", "/api/2.0/sql/statements", {"warehouse_id": warehouse, "statement": "SELECT 1", **body})
+    with pytest.raises(NotFound, match="SQL warehouse 00ff does not exist"):
+        execute(jobs.client, "00ff", "SELECT 1")
+
+
+def test_a_statement_needs_can_use_and_runs_with_the_callers_rights(jobs: Jobs, warehouse: str, stranger: WorkspaceClient) -> None:
+    name = stranger.current_user.me().user_name or ""
+    with pytest.raises(PermissionDenied, match=f"{name} does not have Use, Monitor, View, Admin or Owner permissions on SQL warehouse"):
+        execute(stranger, warehouse, "SELECT 1")
+    use = AccessControlRequest(service_principal_name=name, permission_level=PermissionLevel.CAN_USE)
+    jobs.client.permissions.update("sql/warehouses", warehouse, access_control_list=[use])
+    found = execute(stranger, warehouse, "SELECT current_user()")
+    assert found.result and found.result.data_array == [[name]]
+    mine = execute(jobs.client, warehouse, "SELECT 1").statement_id or ""
+    with pytest.raises(NotFound, match="was not found"):
+        stranger.statement_execution.get_statement(mine)
+
+
+def test_a_sql_task_runs_the_statements_of_a_file(jobs: Jobs, warehouse: str) -> None:
+    import io
+
+    from databricks.sdk.service.workspace import ImportFormat
+
+    path = f"/Workspace/Shared/{uuid.uuid4().hex}.sql"
+    jobs.client.workspace.upload(path, io.BytesIO(b"SELECT ';' AS a; -- one; more\nSELECT :n;"), format=ImportFormat.RAW)
+    task = {"task_key": "main", "sql_task": {"warehouse_id": warehouse, "file": {"path": path}, "parameters": {"n": "1"}}}
+    assert jobs.results(jobs.run(task)) == {"main": "SUCCESS"}
+    jobs.client.workspace.upload(path, io.BytesIO(b"SELECT nothing_like_it"), format=ImportFormat.RAW, overwrite=True)
+    run = jobs.run(task)
+    assert "UNRESOLVED_COLUMN" in (jobs.output(run).error or "")
