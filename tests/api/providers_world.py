@@ -72,9 +72,7 @@ def deploy(world: World) -> None:
     deploy_workspace(world.azure)
     account = world.account
     account.up(databricks("Metastore"), "metastore", name="primary", region=tenancy.REGION)
-    account.up(
-        databricks("MetastoreAssignment"), "assignment", workspaceId=world.workspace_number, metastoreId=account.id("metastore")
-    )
+    account.up(databricks("MetastoreAssignment"), "assignment", workspaceId=world.workspace_number, metastoreId=account.id("metastore"))
     account.up(databricks("Group"), "engineers", displayName="data_engineering")
     account.up(databricks("ServicePrincipal"), "runner", displayName="sp-runner")
     account.up(

@@ -157,7 +157,11 @@ def test_subnets_made_as_resources_survive_an_update_of_their_network(engine: En
 
 
 def test_a_secret_is_sealed_in_state_wherever_it_was_sealed_in_the_program(engine: Engine) -> None:
-    inputs = {**IN_GROUP, "vaultName": "kv-sealed", "properties": {"tenantId": tenancy.TENANT_ID, "sku": {"family": "A", "name": "standard"}}}
+    inputs = {
+        **IN_GROUP,
+        "vaultName": "kv-sealed",
+        "properties": {"tenantId": tenancy.TENANT_ID, "sku": {"family": "A", "name": "standard"}},
+    }
     engine.up(azure("keyvault:Vault"), "sealed-vault", **inputs)
     engine.up(
         azure("keyvault:Secret"), "sealed", **IN_GROUP, vaultName="kv-sealed", secretName="s", properties={"value": Secret("hunter3")}

@@ -13,9 +13,10 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
+from pulumi.runtime import mocks
+
 from infra.settings import parse
 from infra.stack import build
-from pulumi.runtime import mocks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = ("dev", "test", "prod")
@@ -72,7 +73,7 @@ class Recorder(mocks.Mocks):
         return f"id-{args.name}", outputs
 
     def call(self, args: mocks.MockCallArgs) -> Any:
-        if args.token == "databricks:index/getServicePrincipal:getServicePrincipal":  # noqa: S105
+        if args.token == "databricks:index/getServicePrincipal:getServicePrincipal":
             return {**args.args, "id": "deployer-id", "displayName": "deployer"}
         raise AssertionError(f"the program may not call {args.token} on a first preview")
 
@@ -100,9 +101,7 @@ class Plan:
 def configuration(stack: str) -> dict[str, str]:
     """As Pulumi hands the stack's file over: text, JSON for structured values."""
     config = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items() if key.startswith("lakehouse:")
-    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items() if key.startswith("lakehouse:")}
 
 
 def record(stack: str, config: dict[str, str] | None = None) -> Plan:

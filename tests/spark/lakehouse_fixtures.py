@@ -39,7 +39,16 @@ def spark() -> Iterator[SparkSession]:
         # Spark's own launcher asks for a module that the JDK of the wheel lacks; this one asks for what it has.
         launcher = Path(folder) / "bin" / "spark-submit"
         launcher.parent.mkdir()
-        command = [str(jdk.java), *opened, "-Xmx1500m", "-XX:+UseSerialGC", "-cp", classes, "org.apache.spark.deploy.SparkSubmit"]
+        command = [
+            str(jdk.java),
+            *opened,
+            "-Xmx1500m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            classes,
+            "org.apache.spark.deploy.SparkSubmit",
+        ]
         launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         launcher.chmod(0o700)
         with pytest.MonkeyPatch.context() as patch:
@@ -62,6 +71,9 @@ def _builder(folder: str) -> SparkSession.Builder:
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             "spark.sql.session.timeZone": "UTC",
             "spark.ui.enabled": "false",
+            # A few rows a query: compiling code for each would take most of the time.
+            "spark.sql.codegen.wholeStage": "false",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         }
     )
 

@@ -1,0 +1,87 @@
+"""Settings: a bad value names key, file and fix before any resource exists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.errors import SettingsError
+from infra.settings import AccountSettings, EnvironmentSettings, parse
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def configuration(stack: str) -> dict[str, Any]:
+    content = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return {key: value for key, value in content.items() if key.startswith("lakehouse:")}
+
+
+def _parse(stack: str, config: dict[str, Any]) -> AccountSettings | EnvironmentSettings:
+    return parse(stack, {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()})
+
+
+@pytest.mark.parametrize("stack", ["shared", "dev", "test", "prod"])
+def test_the_committed_stack_files_are_sound(stack: str) -> None:
+    assert isinstance(_parse(stack, configuration(stack)), AccountSettings if stack == "shared" else EnvironmentSettings)
+
+
+def test_the_environments_do_not_share_addresses_or_catalogs() -> None:
+    settings = [_parse(stack, configuration(stack)) for stack in ("dev", "test", "prod")]
+    assert len({each.network.address_space for each in settings if isinstance(each, EnvironmentSettings)}) == 3
+    assert len({each.catalog_prefix for each in settings if isinstance(each, EnvironmentSettings)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "said"),
+    [
+        (
+            "network",
+            {"public_subnet": "10.99.0.0/24"},
+            "lakehouse:network: public_subnet 10.99.0.0/24 is outside address_space 10.10.0.0/16",
+        ),
+        ("network", {"private_subnet": "10.10.0.0/24"}, "overlaps"),
+        ("network", {"private_subnet": "10.10.4.0/27"}, "must be /26 or larger"),
+        ("network", {"endpoint_subnet": "10.10.8.1/24"}, "endpoint_subnet: 10.10.8.1/24 has host bits set"),
+        ("azure", {"tenant_id": "nobody"}, "lakehouse:azure.tenant_id"),
+        ("storage", {"redundancy": "LRS"}, "lakehouse:storage.redundancy"),
+        ("compute", {"spark_version": "14"}, "lakehouse:compute.spark_version"),
+        ("compute", {"max_workers": 0}, "lakehouse:compute.max_workers"),
+        ("compute", {"gpu": True}, "lakehouse:compute.gpu is no known setting. Fix: remove it"),
+        ("tags", {"COST_CENTER": None}, "lakehouse:tags.COST_CENTER"),
+    ],
+)
+def test_a_wrong_value_names_key_and_file(section: str, change: dict[str, Any], said: str) -> None:
+    config = configuration("dev")
+    config[f"lakehouse:{section}"] = {**config[f"lakehouse:{section}"], **change}
+    with pytest.raises(SettingsError) as refused:
+        _parse("dev", config)
+    assert str(refused.value).startswith("Pulumi.dev.yaml: ")
+    assert said in str(refused.value)
+    assert "Fix: " in str(refused.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    config = configuration("dev")
+    del config["lakehouse:storage"]
+    with pytest.raises(SettingsError, match=r"Pulumi\.dev\.yaml: lakehouse:storage is missing\. Fix: set it"):
+        _parse("dev", config)
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(SettingsError, match="lakehouse:catalogprefix is no known setting"):
+        _parse("dev", {**configuration("dev"), "lakehouse:catalogprefix": "x"})
+
+
+@pytest.mark.parametrize("scope", ["", "workspace"])
+def test_the_scope_is_one_of_two(scope: str) -> None:
+    with pytest.raises(SettingsError, match="lakehouse:scope must be account or environment"):
+        _parse("dev", {**configuration("dev"), "lakehouse:scope": scope})
+
+
+def test_vacuum_never_undercuts_a_week() -> None:
+    with pytest.raises(SettingsError, match="vacuum_retention_hours"):
+        _parse("dev", {**configuration("dev"), "lakehouse:vacuum_retention_hours": 24})
