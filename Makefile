@@ -34,7 +34,7 @@ test: env ## The whole test suite
 	@$(BIN)/python -m tests.run
 
 check: env ## Formatting, lint, types, architecture, policy configuration
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/python -m local_estate.api.coverage --check
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && PYTHONPATH=platform:policies:workloads $(BIN)/lint-imports && $(BIN)/python -m local_estate.api.coverage --check
 
 format: env ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

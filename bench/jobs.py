@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
+import statistics
 import time
 import uuid
+from typing import Any
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.jobs import SparkPythonTask, SubmitTask
+from databricks.sdk.service.jobs import Run, SparkPythonTask, SubmitTask
 from databricks.sdk.service.workspace import ImportFormat
 
 from bench.measure import Measurement, Report
@@ -44,13 +47,56 @@ def measure_job_start(report: Report, paths: Paths) -> None:
 def _start_seconds(workspace: WorkspaceClient, path: str) -> float:
     asked = time.time()
     task = SubmitTask(task_key="bench", spark_python_task=SparkPythonTask(python_file=path), environment_key=None)
-    run_id = workspace.jobs.submit(run_name="bench", tasks=[task]).response.run_id
-    while True:
-        run = workspace.jobs.get_run(run_id)
-        if run.state and run.state.result_state:
-            break
-        time.sleep(0.05)
+    submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body={"run_name": "bench", "tasks": [task.as_dict()]})
+    run = _ended(workspace, int(submitted["run_id"]))
     tasks = run.tasks or []
     output = workspace.jobs.get_run_output(tasks[0].run_id or 0)
     line = next(line for line in (output.logs or "").splitlines() if line.startswith("STARTED"))
     return float(line.split()[1]) - asked
+
+
+def _ended(workspace: WorkspaceClient, run_id: int) -> Run:
+    while True:
+        run = workspace.jobs.get_run(run_id)
+        if run.state and run.state.result_state:
+            if run.state.result_state.value != "SUCCESS":
+                raise RuntimeError(f"run {run_id} ended {run.state.result_state.value}: {run.state.state_message}")
+            return run
+        time.sleep(0.05)
+
+
+PLAIN = """
+import sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+rows = spark.read.option("header", True).csv(sys.argv[1])
+rows.write.mode("append").saveAsTable(sys.argv[2])
+"""
+
+
+def measure_bronze(report: Report, paths: Paths) -> None:
+    """The bronze job against a plain Spark read-and-write of the same file, both as jobs, warm, three files in turn."""
+    workspace = facts.workspace_client(paths, "dev")
+    outputs = facts.outputs(paths, "dev")
+    source = next((paths.home / "samples" / f"day-1-{ROWS}" / "cmdm").glob("customer*.csv")).read_bytes()
+    rows = source.count(b"\n") - 1
+    script = f"/Shared/bench-{uuid.uuid4().hex}.py"
+    workspace.workspace.import_(script, content=base64.b64encode(PLAIN.encode()).decode(), format=ImportFormat.RAW)
+    bronze, plain = [], []
+    for number in range(3):
+        file = f"{outputs['landing_paths']['cmdm']}/customer_bench_{number}.csv"
+        workspace.files.upload(file, io.BytesIO(source))
+        run_id = workspace.jobs.run_now(int(outputs["job_ids"]["bronze_autoloader"]), job_parameters={"system": "cmdm"}).run_id
+        bronze.append(rows / _task_seconds(_ended(workspace, run_id)))
+        parameters = [file, f"{outputs['catalogs']['ai']}.knowledge.bench_plain"]
+        task = {"task_key": "plain", "spark_python_task": {"python_file": script, "parameters": parameters}}
+        submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body={"run_name": "plain", "tasks": [task]})
+        plain.append(rows / _task_seconds(_ended(workspace, int(submitted["run_id"]))))
+    base = report.add(Measurement(name=f"plain Spark read and write ({rows:,} rows)", unit="rows/s", samples=tuple(plain)))
+    ratio = statistics.median(bronze) / base.median
+    compared = f"{ratio:.2f}x plain Spark"
+    report.add(Measurement(name=f"bronze ({rows:,} rows)", unit="rows/s", samples=tuple(bronze), compared=compared, note="whole job"))
+
+
+def _task_seconds(run: Run) -> float:
+    return ((run.end_time or 0) - (run.start_time or 0)) / 1000

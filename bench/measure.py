@@ -45,7 +45,8 @@ class Report:
         return measurement
 
     def timed(self, name: str, run: Callable[[], Any], *, times: int = 3, aim: str = "", compared: str = "", note: str = "") -> Measurement:
-        return self.add(Measurement(name=name, unit="s", samples=tuple(seconds(run) for _ in range(times)), aim=aim, compared=compared, note=note))
+        samples = tuple(seconds(run) for _ in range(times))
+        return self.add(Measurement(name=name, unit="s", samples=samples, aim=aim, compared=compared, note=note))
 
     def write(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from local_estate import facts
 from local_estate.engine.stacks import Stacks
 from local_estate.paths import Paths
 
-PROGRAM = '''
+PROGRAM = """
 import pulumi
 import pulumi_databricks as databricks
 
@@ -27,7 +27,7 @@ for number in range(config.require_int("count")):
         catalog_name=config.require("catalog"),
         opts=pulumi.ResourceOptions(provider=workspace),
     )
-'''
+"""
 
 
 def measure(report: Report, paths: Paths) -> None:
@@ -62,6 +62,7 @@ def _project(paths: Paths, count: int) -> Iterator[Stacks]:
         (project / "Pulumi.yaml").write_text(f"name: bench-schemas\nruntime: {runtime}\n")
         (project / "__main__.py").write_text(PROGRAM)
         workspace = facts.outputs(paths, "dev")["workspace_resource_id"]
-        config = f"config:\n  bench-schemas:count: {count}\n  bench-schemas:catalog: {_catalog(paths)}\n  bench-schemas:workspace: {workspace}\n"
-        (project / "Pulumi.bench.yaml").write_text(config)
+        values = {"count": count, "catalog": _catalog(paths), "workspace": workspace}
+        lines = [f"  bench-schemas:{name}: {value}" for name, value in values.items()]
+        (project / "Pulumi.bench.yaml").write_text("\n".join(["config:", *lines, ""]))
         yield Stacks(paths, project=project)

@@ -1,7 +1,8 @@
 """Who is calling: principals, and the tokens that stand for them.
 
 Three kinds of token are accepted, as Azure Databricks does: Entra-shaped JWTs (ARM, and Databricks for its own audience),
-Databricks OAuth JWTs from `/oidc/v1/token`, and personal access tokens. JWTs are signed with the estate's key; of a PAT only its hash is stored.
+Databricks OAuth JWTs from `/oidc/v1/token`, and personal access tokens. JWTs are signed with the estate's key; of a PAT only its
+hash is stored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """SCIM 2.0: Users, ServicePrincipals, Groups and Me, of the account and as a workspace shows them.
 
-`attributes` never hides an id (clients drop objects without one). A group made on a workspace face is workspace-local: no grant can name it.
+`attributes` never hides an id (clients drop objects without one). A group made on a workspace face is workspace-local: no grant
+can name it.
 """
 
 from __future__ import annotations
