@@ -22,7 +22,9 @@ DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 _ATTEMPTS = 6
 _BUDGET_SECONDS = 60.0
 _TIMEOUT_SECONDS = 120.0
-_RETRIED = {429, 502, 503, 504}
+_RETRIED = {429, 500, 502, 503, 504}
+_REFUSED_BEFORE_EFFECT = {429, 503}
+_AMBIGUOUS = {500, 502, 504}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,9 +201,12 @@ class Session:
                 refreshed = True
                 self._forget_token()
                 continue
-            retry = reply.status in _RETRIED or (may_repeat and reply.status == 500)
-            if last or not retry:
-                raise _error(reply, f"{method} {path}")
+            error = _error(reply, f"{method} {path}")
+            if reply.status in _AMBIGUOUS and not may_repeat:
+                # Something between us and the handler may have answered after the effect.
+                raise ReplyLost(str(error))
+            if last or reply.status not in (_RETRIED if may_repeat else _REFUSED_BEFORE_EFFECT):
+                raise error
             self._wait(attempt, reply.headers.get("retry-after"))
         raise AssertionError("unreachable: the last attempt returns or raises")
 

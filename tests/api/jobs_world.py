@@ -100,8 +100,13 @@ def condition(key: str, op: str, left: str, right: str, **fields: Any) -> dict[s
 class Jobs:
     """Jobs of one workspace over the wire; `client` is the deployer's."""
 
-    ready: Ready
     client: WorkspaceClient
+    ready_: Ready | None = None
+
+    @property
+    def ready(self) -> Ready:
+        assert self.ready_ is not None
+        return self.ready_
 
     def do(self, method: str, path: str, body: dict[str, Any] | None = None, *, by: WorkspaceClient | None = None, **query: Any) -> Any:
         return (by or self.client).api_client.do(method, path, body=body, query=query)
@@ -158,4 +163,4 @@ def jobs_in(estate: RunningEstate) -> Jobs:
     ready = ready_workspace(estate)
     client = ready.client
     client.workspace.upload(WHEEL, io.BytesIO(wheel()), format=ImportFormat.RAW, overwrite=True)
-    return Jobs(ready=ready, client=client)
+    return Jobs(ready_=ready, client=client)

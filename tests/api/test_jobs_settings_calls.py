@@ -109,10 +109,17 @@ def test_the_run_as_principals_rights_decide_over_libraries(jobs: Jobs, member: 
     home = f"/Workspace/Users/{jobs.client.current_user.me().user_name}/sample-1.0-py3-none-any.whl"
     jobs.client.workspace.upload(home, io.BytesIO(wheel()), format=ImportFormat.RAW, overwrite=True)
     as_admin = jobs.run(call("hello", library=home))
-    as_member = jobs.run(call("hello", library=home), run_as={"service_principal_name": member.current_user.me().user_name})
+    serverless = {"task_key": "main", "python_wheel_task": call("hello")["python_wheel_task"], "environment_key": "e"}
+    environments = [{"environment_key": "e", "spec": {"environment_version": "4", "dependencies": [home]}}]
+    as_member = jobs.run(serverless, environments=environments, run_as={"service_principal_name": member.current_user.me().user_name})
     assert jobs.results(as_admin) == {"main": "SUCCESS"}
     assert jobs.results(as_member) == {"main": "FAILED"}
     assert "does not have View permissions" in (jobs.output(as_member).error or "")
+
+
+def test_a_cluster_without_a_policy_takes_an_entitlement(jobs: Jobs, member: WorkspaceClient) -> None:
+    run = jobs.run(call("hello"), run_as={"service_principal_name": member.current_user.me().user_name})
+    assert run.state and "it lacks the entitlement allow-cluster-create" in (run.state.state_message or "")
 
 
 def test_a_library_that_is_not_in_the_environment_fails_at_install(jobs: Jobs) -> None:

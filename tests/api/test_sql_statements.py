@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 
 import pytest
@@ -14,6 +15,7 @@ from databricks.sdk.service.sql import (
     StatementResponse,
     StatementState,
 )
+from databricks.sdk.service.workspace import ImportFormat
 
 from tests.api.jobs_world import Jobs, jobs_in
 from tests.conftest import RunningEstate
@@ -117,7 +119,7 @@ def test_a_row_limit_truncates(jobs: Jobs, warehouse: str) -> None:
 
 
 def test_a_running_statement_can_be_canceled_by_wait_and_by_call(jobs: Jobs, warehouse: str) -> None:
-    slow = "SELECT sum(a.id * b.id) FROM range(3000000) a CROSS JOIN range(3000000) b"
+    slow = "SELECT sum(a.id * b.id) FROM range(1000000) a CROSS JOIN range(1000000) b"
     cancel = ExecuteStatementRequestOnWaitTimeout.CANCEL
     found = jobs.client.statement_execution.execute_statement(slow, warehouse, wait_timeout="5s", on_wait_timeout=cancel)
     assert found.status and found.status.state is StatementState.CANCELED
@@ -153,10 +155,6 @@ def test_a_statement_needs_can_use_and_runs_with_the_callers_rights(jobs: Jobs, 
 
 
 def test_a_sql_task_runs_the_statements_of_a_file(jobs: Jobs, warehouse: str) -> None:
-    import io
-
-    from databricks.sdk.service.workspace import ImportFormat
-
     path = f"/Workspace/Shared/{uuid.uuid4().hex}.sql"
     jobs.client.workspace.upload(path, io.BytesIO(b"SELECT ';' AS a; -- one; more\nSELECT :n;"), format=ImportFormat.RAW)
     task = {"task_key": "main", "sql_task": {"warehouse_id": warehouse, "file": {"path": path}, "parameters": {"n": "1"}}}
@@ -164,3 +162,14 @@ def test_a_sql_task_runs_the_statements_of_a_file(jobs: Jobs, warehouse: str) ->
     jobs.client.workspace.upload(path, io.BytesIO(b"SELECT nothing_like_it"), format=ImportFormat.RAW, overwrite=True)
     run = jobs.run(task)
     assert "UNRESOLVED_COLUMN" in (jobs.output(run).error or "")
+
+
+def test_a_task_on_spark_acts_as_its_principal(jobs: Jobs, stranger: WorkspaceClient) -> None:
+    name = stranger.current_user.me().user_name
+    source = b"print(spark.sql('SELECT current_user()').first()[0], spark.range(3).count())\n"
+    path = f"/Workspace/Shared/{uuid.uuid4().hex}.py"
+    jobs.client.workspace.upload(path, io.BytesIO(source), format=ImportFormat.RAW)
+    task = {"task_key": "main", "spark_python_task": {"python_file": path}, "environment_key": "e"}
+    environments = [{"environment_key": "e", "spec": {"environment_version": "4"}}]
+    run = jobs.run(task, environments=environments, run_as={"service_principal_name": name})
+    assert jobs.output(run).logs == f"{name} 3\n", jobs.output(run).error_trace

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.routing import Face
@@ -41,7 +39,7 @@ class Executor:
         session = Session(principal=order.run_as_name, token=token, workspace_url=url)
         try:
             if type_of(order.task) == "sql_task":
-                return sql_files.run(self._estate, order, work, session, self._workspace_file(session, order, _sql_path(order)))
+                return sql_files.run(self._estate, order, work, session, self._workspace_file(order, _sql_path(order)))
             return self._run_python(order, work, session)
         except InstallFailed as failure:
             return failed("LIBRARY_INSTALLATION_ERROR", f"Library installation failed: {failure}")
@@ -51,7 +49,7 @@ class Executor:
 
     def _run_python(self, order: Order, work: Work, session: Session) -> Result:
         cluster = self._cluster(order)
-        wheels, requirements = self._libraries(session, order)
+        wheels, requirements = self._libraries(order)
         order.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (order.directory / "upstream_task_values.json").write_text(json.dumps(order.upstream_values))
         running = self._estate.spark.launch(
@@ -66,13 +64,13 @@ class Executor:
                     if name.startswith(_SESSION_CONF)
                 },
                 environment={name: self._revealed(order, value) for name, value in (cluster.get("spark_env_vars") or {}).items()},
-                **self._code(session, order),
+                **self._code(order),
             )
         )
         work.began(running)
         return _result(order, running.wait())
 
-    def _code(self, session: Session, order: Order) -> dict[str, Any]:
+    def _code(self, order: Order) -> dict[str, Any]:
         kind = type_of(order.task)
         details = order.task[kind]
         if kind == "python_wheel_task":
@@ -82,7 +80,7 @@ class Executor:
                 "entry_point": details["entry_point"],
                 "argv": parameters.arguments(details),
             }
-        file = self._file(session, order, str(details["python_file"]))
+        file = self._file(order, str(details["python_file"]))
         return {"kind": "spark_python", "python_file": file, "argv": parameters.arguments(details)}
 
     # --- cluster
@@ -97,6 +95,7 @@ class Executor:
             each["new_cluster"] for each in order.settings["job_clusters"] if each["job_cluster_key"] == order.task["job_cluster_key"]
         )
         if not spec.get("policy_id"):
+            self._require_unrestricted(order)
             return spec
         completed: Mapping[str, Any] = self._estate.ask(
             "compute.evaluate_policy",
@@ -107,6 +106,21 @@ class Executor:
             apply_defaults=bool(spec.get("apply_policy_default_values")),
         )
         return completed
+
+    def _require_unrestricted(self, order: Order) -> None:
+        """A cluster without a policy takes the entitlement allow-cluster-create, which admins have. Raises ApiError PERMISSION_DENIED."""
+        if self._estate.ask("identity.is_workspace_admin", principal_id=order.run_as_id, workspace_id=order.workspace_id):
+            return
+        principal = self._estate.ask("identity.principal", id=order.run_as_id) or {}
+        groups = [
+            self._estate.ask("identity.group", name=name) for name in self._estate.ask("identity.groups_of", principal_id=order.run_as_id)
+        ]
+        if not any("allow-cluster-create" in (holder or {}).get("entitlements", []) for holder in (principal, *groups)):
+            raise ApiError(
+                "PERMISSION_DENIED",
+                f"{order.run_as_name} is not authorized to create clusters without a policy: "
+                "it lacks the entitlement allow-cluster-create. Name a cluster policy in the cluster's policy_id.",
+            )
 
     def _revealed(self, order: Order, value: Any) -> str:
         """`{{secrets/scope/key}}` with the run-as principal's rights."""
@@ -122,13 +136,13 @@ class Executor:
 
     # --- libraries and files
 
-    def _libraries(self, session: Session, order: Order) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    def _libraries(self, order: Order) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         """Raises InstallFailed naming the path or the library."""
         wheels: list[Path] = []
         requirements: list[str] = []
         for kind, value in self._wanted(order):
             if kind == "whl":
-                wheels.append(self._wheel(session, order, value))
+                wheels.append(self._wheel(order, value))
             elif kind == "pypi":
                 requirements.append(value)
             else:
@@ -147,17 +161,17 @@ class Executor:
                 found.append((kind, str(value["package"]) if kind == "pypi" else str(value)))
         return found
 
-    def _wheel(self, session: Session, order: Order, path: str) -> Path:
+    def _wheel(self, order: Order, path: str) -> Path:
         try:
-            return self._file(session, order, path)
+            return self._file(order, path)
         except ApiError as refused:
             raise InstallFailed(f"{path}: {refused.message}") from None
 
-    def _file(self, session: Session, order: Order, path: str) -> Path:
+    def _file(self, order: Order, path: str) -> Path:
         """The local file behind `/Volumes/…`, `/Workspace/…` or `/Users/…`. Raises ApiError as the run-as principal would see it."""
         path = path.removeprefix("dbfs:")
         if not path.startswith("/Volumes/"):
-            return self._workspace_file(session, order, path)
+            return self._workspace_file(order, path)
         found = Path(
             self._estate.ask(
                 "volumes.local_path", principal_id=order.run_as_id, workspace_id=order.workspace_id, path=path, operation="READ"
@@ -167,20 +181,13 @@ class Executor:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"The file {path} does not exist.")
         return found
 
-    def _workspace_file(self, session: Session, order: Order, path: str) -> Path:
-        # Whether the principal may read it is the workspace tree's own rule, so it is asked as any client would ask.
-        reply = requests.get(
-            f"{session.workspace_url}/api/2.0/workspace/get-status",
-            params={"path": path},
-            headers={"Authorization": f"Bearer {session.token}"},
-            timeout=30,
+    def _workspace_file(self, order: Order, path: str) -> Path:
+        found = Path(
+            self._estate.ask("workspace_files.local_path", workspace_id=order.workspace_id, path=path, principal_id=order.run_as_id)
         )
-        if reply.status_code != 200:
-            said = reply.json()
-            raise ApiError(said["error_code"], said["message"], reply.status_code)
-        if reply.json()["object_type"] == "DIRECTORY":
+        if not found.is_file():
             raise ApiError("INVALID_PARAMETER_VALUE", f"{path} is a directory.")
-        return Path(self._estate.ask("workspace_files.local_path", workspace_id=order.workspace_id, path=path))
+        return found
 
 
 def _sql_path(order: Order) -> str:

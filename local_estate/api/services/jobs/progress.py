@@ -62,7 +62,7 @@ class Progress:
         if run.phase == "QUEUED" and not self._leaves_queue(active):
             return
         if run.phase == "PENDING":
-            run.phase, run.began_ms = "RUNNING", self._scheduler.now()
+            run.phase, run.began_ms = "RUNNING", run.began_ms or self._scheduler.now()
             self._scheduler.changed(run)
         self._end_overdue(active)
         if run.phase == "RUNNING":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ class _Statement:
         self._spark = spark
         self.request_id = uuid.uuid4().hex
         self.canceled = False
+        self.ended = threading.Event()
 
     def cancel(self) -> None:
+        """Again and again: Spark knows a statement only once it has arrived there."""
         self.canceled = True
-        self._spark.cancel_sql(self.request_id)
+        while not self.ended.is_set():
+            self._spark.cancel_sql(self.request_id)
+            self.ended.wait(0.2)
 
 
 def statements(text: str) -> list[str]:
@@ -64,4 +69,6 @@ def run(estate: Estate, order: Order, work: Work, session: Session, file: Path) 
         return failed("RUN_EXECUTION_ERROR", FAILED_MESSAGE, error=error.message)
     except ValueError as error:
         return failed("RUN_EXECUTION_ERROR", FAILED_MESSAGE, error=f"{details['file']['path']}: {error}")
+    finally:
+        running.ended.set()
     return succeeded()

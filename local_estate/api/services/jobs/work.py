@@ -65,15 +65,19 @@ class Work:
             stopped = self.stopped
         self._on_began(running.pid if running else 0)
         if stopped and running:
-            running.cancel()
+            _cancel(running)
 
     def stop(self) -> None:
         with self._lock:
             self.stopped = True
             running = self._running
         if running:
-            # Ending a process tree and its Spark session takes time that whoever asks for it should not wait.
-            threading.Thread(target=running.cancel, name="stop-task", daemon=True).start()
+            _cancel(running)
+
+
+def _cancel(running: Stoppable) -> None:
+    # Ending a process tree and its Spark session takes time that whoever asks for it should not wait.
+    threading.Thread(target=running.cancel, name="stop-task", daemon=True).start()
 
 
 Execute = Callable[[Order, Work], Result]

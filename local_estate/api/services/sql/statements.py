@@ -77,7 +77,13 @@ class Statement:
                 return
             self._state = "CANCELED"
         self.done.set()
-        threading.Thread(target=self._spark.cancel_sql, args=(self._request.request_id,), daemon=True).start()
+        threading.Thread(target=self._stop_spark, name=f"cancel-{self.id}", daemon=True).start()
+
+    def _stop_spark(self) -> None:
+        """Again and again: Spark knows the statement only once it has arrived there, and starts jobs one after the other."""
+        while self._thread.is_alive():
+            self._spark.cancel_sql(self._request.request_id)
+            self._thread.join(0.2)
 
     def wire(self, *, first_read: bool = False) -> Document:
         with self._lock:

@@ -6,14 +6,21 @@ from collections.abc import Callable
 
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.routing import Service
+from local_estate.api.kernel.store import Document
 from local_estate.api.services.unity_catalog import bindings, catalogs, functions, metastores, paths, permissions, storage, tables, volumes
 from local_estate.api.services.unity_catalog.authorization import authorize
 from local_estate.api.services.unity_catalog.locations import sweep
+from local_estate.api.services.unity_catalog.securables import Securable
 
 
 def _start(estate: Estate) -> Callable[[], None]:
     sweep(estate)
     return lambda: None
+
+
+def _tables(estate: Estate) -> list[Document]:
+    """Every registered table of every metastore; for the console, which shows names and counts and no data."""
+    return [document for _, document in estate.store.read.find(Securable.TABLE.kind)]
 
 
 SERVICE = Service(
@@ -32,6 +39,7 @@ SERVICE = Service(
     provides={
         "unity_catalog.metastore_of": metastores.assigned,
         "unity_catalog.authorize": authorize,
+        "unity_catalog.tables": _tables,
         "unity_catalog.resolve_path": paths.resolve_path,
         "volumes.local_path": paths.volume_path,
     },
