@@ -1,6 +1,8 @@
 # Needs Python 3.11+ and nothing else; everything it installs stays in .venv, policies/.venv, .tools and .estate.
 PYTHON ?= python3
 STACK ?= dev
+# The Pulumi SDKs are a million lines: compiling them again at every start costs seconds a process.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 ESTATE := $(BIN)/estate
 .DEFAULT_GOAL := help

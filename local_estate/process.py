@@ -51,6 +51,7 @@ class ServiceProcess:
                 cwd=self.paths.repository,
                 env={
                     **os.environ,
+                    "PYTHONDONTWRITEBYTECODE": "",  # thousands of modules; see the Makefile
                     "ESTATE_HOME": str(self.paths.home),
                     "ESTATE_TOOLS": str(self.paths.tools),
                     **(environment or {}),

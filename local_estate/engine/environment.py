@@ -23,6 +23,7 @@ FOREIGN = (
     "PULUMI_STACK",
     "PULUMI_DEBUG_PROVIDERS",
     "PULUMI_DEBUG_LANGUAGES",
+    "PYTHONDONTWRITEBYTECODE",  # compiling the SDKs' modules again costs every start seconds
 )
 
 

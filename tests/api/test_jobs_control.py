@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import uuid
 from pathlib import Path
@@ -286,3 +287,15 @@ def test_only_notebook_runs_are_exported(jobs: Jobs) -> None:
     run = jobs.run(condition("a", "EQUAL_TO", "1", "1"))
     with pytest.raises(BadRequest, match="Only notebook runs can be exported"):
         jobs.client.jobs.export_run(run.run_id or 0)
+
+
+def test_a_run_now_whose_reply_was_lost_is_repeated_without_a_second_run(jobs: Jobs, shared_estate: RunningEstate) -> None:
+    job_id = jobs.create(condition("a", "EQUAL_TO", "1", "1"))
+    shared_estate.fault(method="POST", path="jobs/run-now", effect="drop_reply")
+    body = {"job_id": job_id, "idempotency_token": "lost"}
+    headers = {"authorization": f"Bearer {jobs.ready.token}"}
+    with contextlib.suppress(httpx.TransportError):
+        assert httpx.post(f"{jobs.ready.url}/api/2.2/jobs/run-now", json=body, headers=headers).is_error
+    run_id = httpx.post(f"{jobs.ready.url}/api/2.2/jobs/run-now", json=body, headers=headers).json()["run_id"]
+    jobs.wait(run_id)
+    assert [run.run_id for run in jobs.client.jobs.list_runs(job_id=job_id)] == [run_id]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import DatabricksError, InvalidParameterValue, NotFound, PermissionDenied
+from databricks.sdk.service.catalog import PermissionsChange, Privilege
 from databricks.sdk.service.iam import AccessControlRequest, PermissionLevel
 from databricks.sdk.service.sql import (
     ExecuteStatementRequestOnWaitTimeout,
@@ -17,13 +19,19 @@ from databricks.sdk.service.sql import (
 )
 from databricks.sdk.service.workspace import ImportFormat
 
-from tests.api.jobs_world import Jobs, jobs_in
-from tests.conftest import RunningEstate
+from tests.api.jobs_world import Jobs
+from tests.api.workspace_world import World, make_world
 
 
 @pytest.fixture(scope="module")
-def jobs(shared_estate: RunningEstate) -> Jobs:
-    return jobs_in(shared_estate)
+def world() -> Iterator[World]:
+    with make_world() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def jobs(world: World) -> Jobs:
+    return Jobs(client=world.admin)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +40,8 @@ def warehouse(jobs: Jobs) -> str:
 
 
 @pytest.fixture(scope="module")
-def stranger(jobs: Jobs) -> WorkspaceClient:
-    return jobs.ready.as_service_principal("stranger")
+def alice(world: World) -> WorkspaceClient:
+    return world.client("alice")
 
 
 def execute(client: WorkspaceClient, warehouse: str, statement: str, **named: object) -> StatementResponse:
@@ -59,7 +67,7 @@ def test_a_warehouse_starts_stops_and_keeps_its_settings(jobs: Jobs) -> None:
         jobs.client.warehouses.get(first.id or "")
 
 
-def test_bad_warehouses_are_refused(jobs: Jobs, warehouse: str, stranger: WorkspaceClient) -> None:
+def test_bad_warehouses_are_refused(jobs: Jobs, warehouse: str, alice: WorkspaceClient) -> None:
     for settings, message in (
         ({"cluster_size": "Huge"}, "cluster_size 'Huge' is not one of 2X-Small"),
         ({"cluster_size": "Small", "auto_stop_mins": 5}, "auto_stop_mins must be 0"),
@@ -69,7 +77,7 @@ def test_bad_warehouses_are_refused(jobs: Jobs, warehouse: str, stranger: Worksp
         with pytest.raises(InvalidParameterValue, match=message):
             jobs.do("POST", "/api/2.0/sql/warehouses", {"name": "bad", **settings})
     with pytest.raises(PermissionDenied, match="not authorized to create SQL warehouses"):
-        stranger.warehouses.create(name="mine", cluster_size="Small")
+        alice.warehouses.create(name="mine", cluster_size="Small")
 
 
 def test_a_statement_answers_with_columns_and_strings(jobs: Jobs, warehouse: str) -> None:
@@ -141,17 +149,30 @@ def test_requests_that_make_no_sense_are_refused_at_submit(jobs: Jobs, warehouse
         execute(jobs.client, "00ff", "SELECT 1")
 
 
-def test_a_statement_needs_can_use_and_runs_with_the_callers_rights(jobs: Jobs, warehouse: str, stranger: WorkspaceClient) -> None:
-    name = stranger.current_user.me().user_name or ""
+def test_a_statement_needs_can_use_and_runs_with_the_callers_rights(
+    world: World, jobs: Jobs, warehouse: str, alice: WorkspaceClient
+) -> None:
+    name = world.name("alice")
     with pytest.raises(PermissionDenied, match=f"{name} does not have Use, Monitor, View, Admin or Owner permissions on SQL warehouse"):
-        execute(stranger, warehouse, "SELECT 1")
+        execute(alice, warehouse, "SELECT 1")
     use = AccessControlRequest(service_principal_name=name, permission_level=PermissionLevel.CAN_USE)
     jobs.client.permissions.update("sql/warehouses", warehouse, access_control_list=[use])
-    found = execute(stranger, warehouse, "SELECT current_user()")
-    assert found.result and found.result.data_array == [[name]]
+    for statement in ("CREATE TABLE c.s.t (id INT)", "INSERT INTO c.s.t VALUES (1)"):
+        done = execute(jobs.client, warehouse, statement)
+        assert done.status and done.status.state is StatementState.SUCCEEDED, done.status
+    refused = execute(alice, warehouse, "SELECT * FROM c.s.t")
+    assert refused.status and refused.status.error and "INSUFFICIENT_PERMISSIONS" in (refused.status.error.message or "")
+    assert refused.status.sql_state == "42501"
+    world.admin.grants.update(
+        "catalog",
+        "c",
+        changes=[PermissionsChange(principal="engineers", add=[Privilege.USE_CATALOG, Privilege.USE_SCHEMA, Privilege.SELECT])],
+    )
+    found = execute(alice, warehouse, "SELECT * FROM t", catalog="c", schema="s")
+    assert found.result and found.result.data_array == [["1"]]
     mine = execute(jobs.client, warehouse, "SELECT 1").statement_id or ""
     with pytest.raises(NotFound, match="was not found"):
-        stranger.statement_execution.get_statement(mine)
+        alice.statement_execution.get_statement(mine)
 
 
 def test_a_sql_task_runs_the_statements_of_a_file(jobs: Jobs, warehouse: str) -> None:
@@ -164,12 +185,16 @@ def test_a_sql_task_runs_the_statements_of_a_file(jobs: Jobs, warehouse: str) ->
     assert "UNRESOLVED_COLUMN" in (jobs.output(run).error or "")
 
 
-def test_a_task_on_spark_acts_as_its_principal(jobs: Jobs, stranger: WorkspaceClient) -> None:
-    name = stranger.current_user.me().user_name
-    source = b"print(spark.sql('SELECT current_user()').first()[0], spark.range(3).count())\n"
+def test_a_task_on_spark_acts_as_its_principal(world: World, jobs: Jobs) -> None:
+    source = b"""
+spark.sql("CREATE TABLE c.s.made (id INT)")
+print(spark.table("c.s.made").count())
+"""
     path = f"/Workspace/Shared/{uuid.uuid4().hex}.py"
     jobs.client.workspace.upload(path, io.BytesIO(source), format=ImportFormat.RAW)
     task = {"task_key": "main", "spark_python_task": {"python_file": path}, "environment_key": "e"}
     environments = [{"environment_key": "e", "spec": {"environment_version": "4"}}]
-    run = jobs.run(task, environments=environments, run_as={"service_principal_name": name})
-    assert jobs.output(run).logs == f"{name} 3\n", jobs.output(run).error_trace
+    as_bob = jobs.run(task, environments=environments, run_as={"service_principal_name": world.name("bob")})
+    assert "INSUFFICIENT_PERMISSIONS" in (jobs.output(as_bob).error or "")
+    as_admin = jobs.run(task, environments=environments)
+    assert jobs.output(as_admin).logs == "0\n", jobs.output(as_admin).error_trace

@@ -132,3 +132,20 @@ def test_update_merges_tasks_by_key_and_removes_fields() -> None:
     found = merged(before, {"tasks": [wheel("b", max_retries=3), wheel("c")], "name": "k"}, ["tasks/a", "description"])
     assert [(task["task_key"], task.get("max_retries")) for task in found["tasks"]] == [("b", 3), ("c", None)]
     assert (found["name"], "description" in found) == ("k", False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (
+            {"spark_python_task": {"python_file": "/x"}, "new_cluster": CLUSTER},
+            "the single-task job format (new_cluster, spark_python_task)",
+        ),
+        (job(wheel(), triggers=[{}]), "triggers of jobs"),
+        (job(wheel(compute={"num_gpus": 1})), "compute of tasks (task 'a')"),
+        (job(wheel(), git_source={"git_url": "u", "git_provider": "gitHub"}), "jobs with a git_source"),
+    ],
+)
+def test_what_would_be_dropped_is_refused(settings: dict[str, Any], named: str) -> None:
+    error = refused(settings)
+    assert (error.code, named in error.message) == ("NOT_IMPLEMENTED", True)

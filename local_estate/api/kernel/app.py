@@ -61,7 +61,9 @@ class Application:
         try:
             reply = await loop.run_in_executor(self._threads, self._answer, scope, bytes(body))
         except DroppedReply:
-            # Nothing is sent: the server closes the connection and the caller cannot know whether the effect happened.
+            # The connection breaks without a byte, so the caller cannot know whether the effect happened. An application that merely
+            # returns would have the server answer 500 in its name; `send` belongs to the server's own request object.
+            send.__self__.transport.abort()
             log.info("%s %s reply dropped by an injected fault", scope["method"], scope["path"])
             return
         content = reply.body if isinstance(reply.body, bytes) else json.dumps({} if reply.body is None else reply.body).encode()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from local_estate.api.kernel.call import Estate
@@ -76,7 +77,7 @@ class Scheduler:
     def submit(self, create: Callable[[Transaction], JobRun]) -> JobRun:
         """Stores a new run and lets it start. `create` may raise ApiError; then nothing is stored."""
         with self._changed:
-            with self.estate.store.transaction() as transaction:
+            with self._all_or_nothing() as transaction:
                 run = create(transaction)
                 if transaction.get(RUN, models.run_key(run.run_id)) is not None:
                     return run  # the run an idempotency token stands for
@@ -91,6 +92,17 @@ class Scheduler:
                 self.unseen.add(run.run_id)
                 self._changed.notify_all()
         return run
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[Transaction]:
+        """A transaction; when it fails, what was marked as changed within it is forgotten too."""
+        before = dict(self._dirty)
+        try:
+            with self.estate.store.transaction() as transaction:
+                yield transaction
+        except BaseException:
+            self._dirty = before
+            raise
 
     def cancel(self, run_id: int, why: Ending) -> None:
         """Of a job run or a task run; returns at once. Ended ones stay as they are."""
@@ -109,7 +121,7 @@ class Scheduler:
         """An ended run goes on (a repair). `rerun` makes the new attempts."""
         with self._changed:
             active = Active(run, {each.run_id: each for each in attempts})
-            with self.estate.store.transaction() as transaction:
+            with self._all_or_nothing() as transaction:
                 rerun(active, transaction)
                 models.save(transaction, run)
                 for task_run in active.attempts.values():

@@ -58,6 +58,7 @@ def invalid(message: str) -> ApiError:
 def normalised(given: Mapping[str, Any]) -> Settings:
     """The settings as stored and read back. Raises ApiError INVALID_PARAMETER_VALUE, or NOT_IMPLEMENTED for what is not executed."""
     settings = {name: given[name] for name in _FIELDS if given.get(name) is not None}
+    _refuse_dropped(given)
     _refuse_unsupported(settings)
     settings = {
         "name": "Untitled",
@@ -77,6 +78,16 @@ def normalised(given: Mapping[str, Any]) -> Settings:
     _check_graph(settings)
     _check_references(settings)
     return settings
+
+
+def _refuse_dropped(given: Mapping[str, Any]) -> None:
+    """What would change the job and is not kept must not be accepted in silence."""
+    single = [name for name, value in given.items() if value and (name.endswith("_task") or name in ("new_cluster", "existing_cluster_id"))]
+    if single:
+        raise not_supported(f"the single-task job format ({', '.join(sorted(single))}); list the task under 'tasks'")
+    for name in ("environment_variables", "triggers"):
+        if given.get(name):
+            raise not_supported(f"{name} of jobs")
 
 
 def _refuse_unsupported(settings: Settings) -> None:
@@ -138,6 +149,9 @@ def _task(given: Mapping[str, Any], nested: bool = False) -> Task:
     if not key or not isinstance(key, str) or len(key) > 100 or not all(letter.isalnum() or letter in "-_" for letter in key):
         raise invalid(f"task_key {key!r} must be 1 to 100 letters, digits, '-' or '_'.")
     kind = type_of(given)
+    for name in ("compute", "environment_variables_key"):
+        if given.get(name):
+            raise not_supported(f"{name} of tasks (task '{key}')")
     task: Task = {"run_if": "ALL_SUCCESS", "timeout_seconds": 0, "email_notifications": {}, **given}
     _whole_number(task, "timeout_seconds", 0, 2**31)
     if task["run_if"] not in graph.RUN_IF:
