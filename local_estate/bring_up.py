@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from local_estate import engine, facts
 from local_estate.day import landing
@@ -36,8 +40,29 @@ def deploy(paths: Paths, stack: str, *, say: Say) -> None:
     prepare(paths, say=say)
     stacks = Stacks(paths)
     for name in ("shared", stack):
-        stacks.up(name, [PolicyPack.of(paths, name)])
+        stacks.up(name, [PolicyPack.of(paths, name)], config_file=released_config(paths, name))
     write_outputs(paths, stack, stacks.outputs(stack))
+
+
+def released_config(paths: Paths, stack: str) -> Path | None:
+    """For a stack that takes released wheels only: its configuration with the digest of this checkout's wheel, in `build/`.
+
+    That is what the release pipeline does with the digest of the wheel that passed the stage before. None for other stacks.
+    """
+    config = yaml.safe_load((paths.repository / f"Pulumi.{stack}.yaml").read_text())
+    artifact = config["config"].get("lakehouse:artifact") or {}
+    if not artifact.get("required") or artifact.get("digest"):
+        return None
+    environment = {**os.environ, "PYTHONPATH": str(paths.repository / "platform")}
+    command = [sys.executable, "-m", "release.wheel"]
+    done = subprocess.run(command, cwd=paths.repository, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the wheel could not be built:\n{done.stderr.strip()}")
+    config["config"]["lakehouse:artifact"] = {**artifact, "digest": json.loads(done.stdout)["digest"]}
+    target = paths.repository / "build" / f"Pulumi.{stack}.yaml"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(yaml.safe_dump(config, sort_keys=False))
+    return target
 
 
 def write_outputs(paths: Paths, stack: str, outputs: dict[str, Any]) -> Path:

@@ -60,7 +60,8 @@ def preview(stack: StackOption = "dev", expect_no_changes: Annotated[bool, typer
     """What `up` would change, with the policy pack's verdict."""
     paths = Paths.from_environment()
     bring_up.prepare(paths, say=_say)
-    Stacks(paths).preview(stack, [PolicyPack.of(paths, stack)], expect_no_changes=expect_no_changes)
+    config_file = bring_up.released_config(paths, stack)
+    Stacks(paths).preview(stack, [PolicyPack.of(paths, stack)], expect_no_changes=expect_no_changes, config_file=config_file)
 
 
 @app.command()

@@ -201,12 +201,12 @@ class Session:
                 refreshed = True
                 self._forget_token()
                 continue
-            error = _error(reply, f"{method} {path}")
+            failure = _error(reply, f"{method} {path}")
             if reply.status in _AMBIGUOUS and not may_repeat:
                 # Something between us and the handler may have answered after the effect.
-                raise ReplyLost(str(error))
+                raise ReplyLost(str(failure))
             if last or reply.status not in (_RETRIED if may_repeat else _REFUSED_BEFORE_EFFECT):
-                raise error
+                raise failure
             self._wait(attempt, reply.headers.get("retry-after"))
         raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -67,3 +68,13 @@ def _source_digest() -> str:
         if file.is_file() and "__pycache__" not in file.parts and "dist" not in file.relative_to(SOURCE).parts:
             content.update(file.relative_to(SOURCE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return content.hexdigest()[:16]
+
+
+def main() -> None:
+    """`python -m release.wheel` builds this checkout's wheel and prints `{"file", "digest"}`; CI puts the digest into the next stack."""
+    made = build(REPOSITORY / "build" / "dist")
+    print(json.dumps({"file": str(made.file), "digest": made.digest}))
+
+
+if __name__ == "__main__":
+    main()
