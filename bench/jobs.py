@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.jobs import Run, SparkPythonTask, SubmitTask
+from databricks.sdk.service.jobs import Run
 from databricks.sdk.service.workspace import ImportFormat
 
 from bench.measure import Measurement, Report
@@ -46,13 +46,24 @@ def measure_job_start(report: Report, paths: Paths) -> None:
 
 def _start_seconds(workspace: WorkspaceClient, path: str) -> float:
     asked = time.time()
-    task = SubmitTask(task_key="bench", spark_python_task=SparkPythonTask(python_file=path), environment_key=None)
-    submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body={"run_name": "bench", "tasks": [task.as_dict()]})
-    run = _ended(workspace, int(submitted["run_id"]))
+    run = _ended(workspace, _submit(workspace, path))
     tasks = run.tasks or []
     output = workspace.jobs.get_run_output(tasks[0].run_id or 0)
     line = next(line for line in (output.logs or "").splitlines() if line.startswith("STARTED"))
     return float(line.split()[1]) - asked
+
+
+def _submit(workspace: WorkspaceClient, python_file: str, *parameters: str) -> int:
+    """A one-time run of a Python file without a cluster of its own."""
+    task = {
+        "task_key": "bench",
+        "spark_python_task": {"python_file": python_file, "parameters": list(parameters)},
+        "environment_key": "bench",
+    }
+    environment = {"environment_key": "bench", "spec": {"environment_version": "4"}}
+    body = {"run_name": "bench", "tasks": [task], "environments": [environment]}
+    submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
+    return int(submitted["run_id"])
 
 
 def _ended(workspace: WorkspaceClient, run_id: int) -> Run:
@@ -88,10 +99,8 @@ def measure_bronze(report: Report, paths: Paths) -> None:
         workspace.files.upload(file, io.BytesIO(source))
         run_id = workspace.jobs.run_now(int(outputs["job_ids"]["bronze_autoloader"]), job_parameters={"system": "cmdm"}).run_id
         bronze.append(rows / _task_seconds(_ended(workspace, run_id)))
-        parameters = [file, f"{outputs['catalogs']['ai']}.knowledge.bench_plain"]
-        task = {"task_key": "plain", "spark_python_task": {"python_file": script, "parameters": parameters}}
-        submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body={"run_name": "plain", "tasks": [task]})
-        plain.append(rows / _task_seconds(_ended(workspace, int(submitted["run_id"]))))
+        target = f"{outputs['catalogs']['ai']}.knowledge.bench_plain"
+        plain.append(rows / _task_seconds(_ended(workspace, _submit(workspace, script, file, target))))
     base = report.add(Measurement(name=f"plain Spark read and write ({rows:,} rows)", unit="rows/s", samples=tuple(plain)))
     ratio = statistics.median(bronze) / base.median
     compared = f"{ratio:.2f}x plain Spark"

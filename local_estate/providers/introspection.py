@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import collections.abc
 import enum
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -26,6 +27,7 @@ Node = dict[str, Any]
 _PRIMITIVES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
+@functools.cache
 def tokens(package: str) -> dict[str, tuple[str, str]]:
     """Type token -> (module, class) of every resource of an SDK, read from its `__init__.py` without running it."""
     spec = importlib.util.find_spec(package)

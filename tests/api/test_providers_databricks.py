@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +356,22 @@ def test_account_objects_change_in_place_and_members_stay(world: World) -> None:
     assert account.refresh("team-member") == []
     account.destroy("team-member")
     account.destroy("team")
+
+
+def test_members_added_at_once_all_stay(world: World) -> None:
+    account = world.account
+    account.up(databricks("Group"), "crowd", displayName="crowd")
+    for index in range(12):
+        account.up(databricks("ServicePrincipal"), f"one-{index}", displayName=f"one-{index}")
+    with ThreadPoolExecutor(12) as threads:
+        adding = [
+            threads.submit(
+                account.up, databricks("GroupMember"), f"in-{index}", groupId=account.id("crowd"), memberId=account.id(f"one-{index}")
+            )
+            for index in range(12)
+        ]
+    assert [each.result() for each in adding] == ["create"] * 12
+    assert [account.refresh(f"in-{index}") for index in range(12)] == [[]] * 12
 
 
 def test_an_external_location_within_another_is_refused_with_the_services_words(engine: Engine) -> None:

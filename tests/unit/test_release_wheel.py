@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from release.wheel import ArtifactError, build, wheel
 
 

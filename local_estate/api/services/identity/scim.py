@@ -211,9 +211,9 @@ def _check_members(reader: Reader, members: list[str]) -> None:
 def _replace(kind: str) -> Callable[[Call], dict[str, Any]]:
     def handler(call: Call) -> dict[str, Any]:
         _require_admin(call)
-        before = _find(call, kind)
-        document = _from_body(kind, call.json, before)
         with call.store.transaction() as transaction:
+            before = _find(call, kind)
+            document = _from_body(kind, call.json, before)
             if kind == "Groups":
                 _check_members(transaction, document["members"])
             transaction.put(principals.GROUP if kind == "Groups" else PRINCIPAL, before["id"], document)
@@ -249,10 +249,11 @@ _ONE_VALUE = re.compile(r'(\w+)\[value eq "([^"]+)"\]')
 def _patch(kind: str) -> Callable[[Call], Reply]:
     def handler(call: Call) -> Reply:
         _require_admin(call)
-        document = dict(_find(call, kind))
-        for operation in call.json.get("Operations", []):
-            _apply(document, operation)
+        # Read within the transaction: of two members added at once both must stay.
         with call.store.transaction() as transaction:
+            document = dict(_find(call, kind))
+            for operation in call.json.get("Operations", []):
+                _apply(document, operation)
             if kind == "Groups":
                 _check_members(transaction, document["members"])
             transaction.put(principals.GROUP if kind == "Groups" else PRINCIPAL, document["id"], document)

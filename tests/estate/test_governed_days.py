@@ -1,0 +1,110 @@
+"""Who reads what of the days' data, and the history the second day brings. Through the SQL API, a job, and by path."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.service.workspace import ImportFormat
+
+from local_estate.day import landing
+from local_estate.day.run import StepResult
+from tests.estate.conftest import ROWS, Deployed
+
+HISTORY = "dev_ep_marts.customer.dim_customer_scd2"
+
+
+@pytest.fixture(scope="module")
+def engineer(deployed: Deployed, day_one: list[StepResult]) -> WorkspaceClient:
+    return deployed.member("sp-test-engineer", "data_engineering", "pii_readers")
+
+
+@pytest.fixture(scope="module")
+def analyst(deployed: Deployed, day_one: list[StepResult]) -> WorkspaceClient:
+    return deployed.member("sp-test-analyst", "MT-analyst-readers")
+
+
+def _rows(deployed: Deployed, client: WorkspaceClient, statement: str) -> list[list[str]]:
+    answer = deployed.sql(client, statement)
+    assert answer.status and answer.status.state and answer.status.state.value == "SUCCEEDED", answer.status
+    return (answer.result.data_array if answer.result else None) or []
+
+
+def _refusal(deployed: Deployed, client: WorkspaceClient, statement: str) -> str:
+    answer = deployed.sql(client, statement)
+    assert answer.status and answer.status.state and answer.status.state.value == "FAILED", answer.status
+    return (answer.status.error.message if answer.status.error else "") or ""
+
+
+def test_day_two_brings_correct_history(deployed: Deployed, engineer: WorkspaceClient) -> None:
+    results = deployed.run_day(2)
+    assert [result.result for result in results] == ["SUCCESS"] * len(results)
+    expected = json.loads((landing.generate(deployed.paths, day=2, rows=ROWS) / "manifest.json").read_text())["customers"]
+    current = f"SELECT count(*), count_if(is_current), count(DISTINCT customer_id) FROM {HISTORY}"
+    (counts,) = _rows(deployed, engineer, current)
+    assert [int(count) for count in counts[:2]] == [expected["scd2_rows"], expected["scd2_current_rows"]]
+    assert counts[1] == counts[2]
+    gaps = f"""
+        SELECT count(*) FROM (
+          SELECT effective_to, lead(effective_from) OVER (PARTITION BY customer_id ORDER BY effective_from) AS following FROM {HISTORY}
+        ) WHERE following IS NOT NULL AND following <> effective_to
+    """
+    assert _rows(deployed, engineer, gaps) == [["0"]]
+
+
+def test_an_analyst_reads_the_metrics_and_is_denied_the_rest_by_name(deployed: Deployed, analyst: WorkspaceClient) -> None:
+    assert int(_rows(deployed, analyst, "SELECT count(*) FROM dev_ep_marts.operations.case_metrics")[0][0]) > 0
+    for table, missing in (
+        ("dev_ep_raw.cmdm.cmdm_bronze", "dev_ep_raw"),
+        ("dev_ep_curated.cmdm.customer_silver", "dev_ep_curated"),
+        ("dev_ep_marts.customer.dim_customer", "dev_ep_marts.customer"),
+    ):
+        message = _refusal(deployed, analyst, f"SELECT * FROM {table}")
+        assert "does not have USE" in message, message
+        assert missing in message
+
+
+PROBE = """
+import json, sys
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.getOrCreate()
+told = {}
+for name, read in {
+    "table": lambda: spark.table("dev_ep_raw.cmdm.cmdm_bronze").collect(),
+    "location": lambda: spark.read.format("delta").load(sys.argv[1]).collect(),
+    "landing": lambda: spark.read.text("/Volumes/dev_ep_raw/cmdm/landing").collect(),
+    "write": lambda: spark.range(1).write.mode("append").saveAsTable("dev_ep_marts.operations.case_metrics"),
+    "allowed": lambda: spark.table("dev_ep_marts.operations.case_metrics").count(),
+}.items():
+    try:
+        told[name] = "read " + str(bool(read()))
+    except Exception as error:
+        told[name] = str(error)[:400]
+print("PROBE " + json.dumps(told))
+"""
+
+
+def test_a_job_of_the_analyst_is_denied_by_name_by_path_and_in_writing(deployed: Deployed, analyst: WorkspaceClient) -> None:
+    location = deployed.workspace.tables.get("dev_ep_raw.cmdm.cmdm_bronze").storage_location
+    me = analyst.current_user.me().user_name
+    folder = f"/Users/{me}"
+    deployed.workspace.workspace.mkdirs("/Shared")
+    path = "/Shared/probe.py"
+    deployed.workspace.workspace.import_(path, content=base64.b64encode(PROBE.encode()).decode(), format=ImportFormat.RAW, overwrite=True)
+    task = {"task_key": "probe", "spark_python_task": {"python_file": path, "parameters": [location]}, "environment_key": "e"}
+    body = {
+        "run_name": f"probe of {folder}",
+        "tasks": [task],
+        "environments": [{"environment_key": "e", "spec": {"environment_version": "4"}}],
+    }
+    submitted: Any = analyst.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
+    run = analyst.jobs.wait_get_run_job_terminated_or_skipped(int(submitted["run_id"]))
+    output = analyst.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
+    line = next(line for line in (output.logs or "").splitlines() if line.startswith("PROBE "))
+    told = json.loads(line.removeprefix("PROBE "))
+    assert told.pop("allowed") == "read True"
+    assert all("does not have" in message for message in told.values()), told
+    assert set(told) == {"table", "location", "landing", "write"}
