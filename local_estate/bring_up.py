@@ -20,19 +20,29 @@ from local_estate.engine.errors import EngineError
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.paths import Paths
 from local_estate.process import ServiceDidNotStart, ServiceProcess
+from local_estate.spark.jars import ToolMissing, class_path, find_jdk
 
 Say = Callable[[str], None]
 
-EXPLAINED = (EngineError, ServiceDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
+EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
 
 
 def prepare(paths: Paths, *, say: Say) -> None:
     """Everything `pulumi` needs to run against the local estate: the pack's environment, CLI, plugins, the running service."""
     engine.prepare(paths)
+    prepare_data_plane(paths, say=say)
     running = ServiceProcess(paths)
     if running.endpoints() is None:
         say("local estate: starting …")
         running.start()
+
+
+def prepare_data_plane(paths: Paths, *, say: Say) -> None:
+    """JDK, JARs and compiled Scala: got here, with a line, rather than inside the first job."""
+    jdk = find_jdk(paths)
+    if not any(paths.jars.glob("delta-spark*.jar")):
+        say(f"{jdk}; resolving Spark's JARs and compiling the catalog plugin (once; one to two minutes) …")
+    class_path(paths, jdk)
 
 
 def deploy(paths: Paths, stack: str, *, say: Say) -> None:

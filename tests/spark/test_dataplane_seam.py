@@ -38,7 +38,7 @@ def test_who_was_granted_nothing_is_denied_by_name_and_by_every_path(plane: Data
         f"spark.read.csv('file:{landed}').show()",
         f"spark.read.parquet('file:{local}').show()",
         f"spark.read.format('delta').load('file:{local}').show()",
-        f"spark.sql('INSERT INTO c.{plane.schema}.people VALUES (9, null)')",  # noqa: S608
+        f"spark.sql('INSERT INTO c.{plane.schema}.people VALUES (9, null)')",
         f"spark.range(1).write.format('delta').mode('append').save('{table['storage_location']}')",
         f"spark.range(1).write.csv('{plane.volume}/out')",
         f"spark.readStream.table('c.{plane.schema}.people').writeStream.format('noop').trigger(availableNow=True).start().awaitTermination()",

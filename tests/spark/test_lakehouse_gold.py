@@ -28,7 +28,7 @@ def history(spark: SparkSession, versions: Iterable[Version]) -> DataFrame:
     values = ", ".join(
         f"('{customer}', TIMESTAMP '2025-06-{day} 00:00:00', '{phone}', {deleted})" for customer, day, phone, deleted in versions
     )
-    rows = spark.sql(f"SELECT * FROM VALUES {values} AS v(customer_id, updated_ts, phone, is_deleted)")  # noqa: S608
+    rows = spark.sql(f"SELECT * FROM VALUES {values} AS v(customer_id, updated_ts, phone, is_deleted)")
     hashed = rows.withColumn("_row_hash", F.sha2(F.to_json(F.struct("*")), 256))
     names = [name for name in column_names(contract("cmdm.customer_history")) if name not in hashed.columns]
     return hashed.withColumns({name: F.lit(None).cast("string") for name in names})
@@ -134,7 +134,7 @@ def test_dim_customer_stays_at_customer_grain_and_its_key_survives_a_new_email(s
 
     def dimension(email: str) -> DataFrame:
         people = f"""SELECT *, 'A' amdm_addr_id, current_timestamp() updated_ts
-                     FROM VALUES ('c', '{email}', false), ('gone', 'x', true) AS c(customer_id, email, is_deleted)"""  # noqa: S608
+                     FROM VALUES ('c', '{email}', false), ('gone', 'x', true) AS c(customer_id, email, is_deleted)"""
         return dim_customer(
             silver(spark, "cmdm.customer_silver", people),
             silver(spark, "amdm.address_silver", "SELECT 'A' amdm_addr_id, '1 X ST' full_address"),
@@ -179,7 +179,7 @@ def test_chunks_cover_the_text_with_stable_ids_and_leave_out_what_is_no_text(spa
     documents = spark.sql(
         f"""SELECT concat('dbfs:/Volumes/a/knowledge/documents/', name) path, current_timestamp() modificationTime, content
             FROM VALUES ('pega/guide.md', CAST('{text}' AS BINARY)), ('short.txt', CAST('hi' AS BINARY)), ('bad.txt', X'FF00'),
-                        ('x.pdf', CAST('x' AS BINARY)) AS d(name, content)"""  # noqa: S608
+                        ('x.pdf', CAST('x' AS BINARY)) AS d(name, content)"""
     )
     root = "/Volumes/a/knowledge/documents/"
     found = chunks(readable(documents), root).orderBy("domain", "position").collect()
