@@ -13,13 +13,9 @@ from local_estate.day.run import StepResult
 from tests.estate.conftest import Deployed
 
 SCRIPT = """
-import importlib.util, json, os, sys
+import importlib.util, json, sys
 from airflow.utils import db
 db.initdb()
-from airflow.models.connection import Connection
-from airflow.utils.session import create_session
-with create_session() as session:
-    session.add(Connection(**json.loads(os.environ["TEST_CONNECTION"])))
 spec = importlib.util.spec_from_file_location("domain_ingest_daily", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
@@ -34,7 +30,6 @@ def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, da
     token = deployed.workspace.tokens.create(comment="airflow test", lifetime_seconds=3600).token_value
     # Host, port and schema apart: the provider drops scheme and port of a URL given as host.
     connection = {
-        "conn_id": "databricks_default",
         "conn_type": "databricks",
         "host": url.hostname,
         "port": url.port,
@@ -47,10 +42,10 @@ def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, da
             **{name: value for name, value in os.environ.items() if not name.startswith(("DATABRICKS_", "ARM_", "PYTEST_"))},
             "AIRFLOW_HOME": str(tmp_path),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "none"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(deployed.paths.repository / "dags"),  # `dag.test` serialises what it finds there
             "LAKEHOUSE_STACK_OUTPUTS": str(facts.outputs_file(deployed.paths, "dev")),
             "LAKEHOUSE_TASK_RETRIES": "0",
-            "TEST_CONNECTION": json.dumps(connection),
+            "AIRFLOW_CONN_DATABRICKS_DEFAULT": json.dumps(connection),  # where triggers look too
         },
         capture_output=True,
         text=True,
@@ -60,6 +55,8 @@ def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, da
     lines = [line for line in done.stdout.splitlines() if line.startswith("STATES")]
     assert lines, done.stdout[-3000:] + done.stderr[-3000:]
     states, _, final = lines[-1].removeprefix("STATES ").rpartition(" ")
-    assert final.endswith("success")
+    assert final.endswith("success"), (
+        states + "\n" + "\n".join(line for line in (done.stdout + done.stderr).splitlines() if "rror" in line)[-3000:]
+    )
     assert set(json.loads(states).values()) == {"success"}
     assert len(json.loads(states)) == len(deployed.outputs["daily_run"]) + 1
