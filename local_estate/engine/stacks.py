@@ -64,15 +64,15 @@ class Stacks:
         if self.cli is None:
             raise EngineMissing("there is no Pulumi CLI yet", fix="make up, or python -m local_estate.engine prepare")
 
-    def ensure(self, stack: str, *, config_file: Path | None = None) -> bool:
+    def ensure(self, stack: str) -> bool:
         """Makes the stack in the backend if it is missing; True when it did. A committed `Pulumi.<stack>.yaml` stays byte for byte."""
         if self._backend.exists(stack):
             return False
         self.paths.pulumi_state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = config_file or self._project / f"Pulumi.{stack}.yaml"
+        file = self._project / f"Pulumi.{stack}.yaml"
         committed = file.read_bytes() if file.exists() else None
         try:
-            self._plain(["stack", "init", stack, "--no-select", *_config_file(config_file)])
+            self._plain(["stack", "init", stack, "--no-select"])
         finally:
             if committed is not None and file.read_bytes() != committed:
                 file.write_bytes(committed)
@@ -156,7 +156,7 @@ class Stacks:
         packs: Sequence[PolicyPack] = (),
         config_file: Path | None = None,
     ) -> UpSummary:
-        self.ensure(stack, config_file=config_file)
+        self.ensure(stack)
         if verb != "preview":
             self.heal(stack)
         arguments = [
