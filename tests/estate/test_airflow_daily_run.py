@@ -50,7 +50,7 @@ def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, da
         capture_output=True,
         text=True,
         check=False,
-        timeout=500,
+        timeout=1000,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("STATES")]
     assert lines, done.stdout[-3000:] + done.stderr[-3000:]
