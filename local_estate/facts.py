@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -64,8 +63,7 @@ def databricks_environment(paths: Paths, stack: str) -> dict[str, str]:
 
 def workspace_client(paths: Paths, stack: str) -> WorkspaceClient:
     settings = databricks_environment(paths, stack)
-    # The SDK would otherwise complain about ARM_* variables of the caller's shell.
-    os.environ.setdefault("DATABRICKS_AUTH_TYPE", "oauth-m2m")
+    # The type is named, because ARM_* variables of the caller's shell would otherwise count as a second way to sign in.
     return WorkspaceClient(
         host=settings["DATABRICKS_HOST"],
         client_id=settings["DATABRICKS_CLIENT_ID"],
