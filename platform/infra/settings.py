@@ -15,6 +15,9 @@ from infra.errors import SettingsError
 
 GUID = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 
+PREFIX = "lakehouse:"
+EnvironmentName = Annotated[str, Field(pattern=r"^[a-z]{3,8}$")]
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,15 +113,22 @@ class AccountSettings(Section):
     databricks: Databricks
     tags: Tags
     hub: Hub
-    environments: tuple[str, ...] = Field(min_length=1)
+    environments: tuple[EnvironmentName, ...] = Field(min_length=1)
     protect: bool
+
+    @field_validator("environments")
+    @classmethod
+    def _once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} is listed twice")
+        return names
 
 
 class EnvironmentSettings(Section):
     """One environment. `catalog_prefix` keeps environments apart in the region's one metastore."""
 
     scope: Literal["environment"]
-    environment: str = Field(pattern=r"^[a-z]{3,8}$")
+    environment: EnvironmentName
     shared_stack: str = "shared"
     azure: Azure
     databricks: Databricks
@@ -132,10 +142,17 @@ class EnvironmentSettings(Section):
     protect: bool
     force_destroy: bool = False
 
+    @model_validator(mode="after")
+    def _agrees(self) -> EnvironmentSettings:
+        if self.environment != self.tags.ENVM:
+            raise ValueError(f"{PREFIX}tags.ENVM is {self.tags.ENVM}, but {PREFIX}environment is {self.environment}")
+        if self.protect and self.force_destroy:
+            raise ValueError(f"{PREFIX}force_destroy deletes what {PREFIX}protect keeps; only one of them can be true")
+        return self
+
 
 Settings = Annotated[AccountSettings | EnvironmentSettings, Field(discriminator="scope")]
 _ADAPTER: TypeAdapter[AccountSettings | EnvironmentSettings] = TypeAdapter(Settings)
-PREFIX = "lakehouse:"
 
 
 def load() -> AccountSettings | EnvironmentSettings:
@@ -156,20 +173,26 @@ def parse(stack: str, config: Mapping[str, str]) -> AccountSettings | Environmen
 
 def _value(text: str) -> Any:
     """Structured values arrive as JSON, booleans and numbers as their text."""
-    if re.match(r"[\[{]", text) or text in {"true", "false"} or re.fullmatch(r"-?\d+", text):
+    if not re.match(r"[\[{]", text) and text not in {"true", "false"} and not re.fullmatch(r"-?(0|[1-9]\d*)", text):
+        return text
+    try:
         return json.loads(text)
-    return text
+    except ValueError:
+        return text  # only the model knows what was meant, and names the key when this is not it
 
 
 def _explain(stack: str, problem: Mapping[str, Any]) -> str:
     file = f"Pulumi.{stack}.yaml"
-    where = [str(part) for part in problem["loc"] if part not in ("account", "environment") or part == problem["loc"][-1]]
-    key = PREFIX + ".".join(where) if where else PREFIX + "scope"
+    if problem["type"].startswith("union_tag"):
+        return f"{file}: {PREFIX}scope must be account or environment. Fix: set it."
+    said = problem["msg"].removeprefix("Value error, ")
+    where = [str(part) for part in problem["loc"][1:]]  # the first says which of the two scopes was read
+    if not where:
+        return f"{file}: {said}. Fix: correct one of them."
+    key = PREFIX + ".".join(where)
     if problem["type"] == "missing":
         return f"{file}: {key} is missing. Fix: set it; the other stack files show its form."
     if problem["type"] == "extra_forbidden":
         return f"{file}: {key} is no known setting. Fix: remove it or correct its name; platform/infra/settings.py lists them."
-    if problem["type"].startswith("union_tag"):
-        return f"{file}: {PREFIX}scope must be account or environment. Fix: set it."
     given = "" if isinstance(problem["input"], dict) else f" (given: {problem['input']!r})"
-    return f"{file}: {key}: {problem['msg'].removeprefix('Value error, ')}{given}. Fix: correct the value."
+    return f"{file}: {key}: {said}{given}. Fix: correct the value."

@@ -24,10 +24,12 @@ from infra.databricks.identity import Account, AccountArgs
 from infra.databricks.jobs import EXPORTED, Jobs, JobsArgs
 from infra.databricks.membership import Membership, MembershipArgs
 from infra.databricks.secret_scope import SecretScope, SecretScopeArgs
+from infra.errors import Refused
 from infra.naming import Naming
 from infra.settings import AccountSettings, EnvironmentSettings
 from infra.settings import Azure as AzureSettings
-from release.wheel import wheel
+from infra.shared import Shared
+from release.wheel import ArtifactError, Wheel, wheel
 
 
 def build(settings: AccountSettings | EnvironmentSettings) -> None:
@@ -71,11 +73,12 @@ def build_account(settings: AccountSettings) -> None:
 
 def build_environment(settings: EnvironmentSettings) -> None:
     """One environment, from the network up to the jobs."""
+    built = _wheel(settings)  # first of all: a refusal comes before any resource exists
     naming = _naming(settings.azure, settings.environment)
     tags = settings.tags.model_dump()
     cloud = _azure_provider(settings.azure)
     in_azure = pulumi.ResourceOptions(provider=cloud)
-    shared = pulumi.StackReference("shared", f"{pulumi.get_organization()}/{pulumi.get_project()}/{settings.shared_stack}")
+    shared = Shared(settings.shared_stack, settings.environment)
     group = _resource_group(naming, settings.azure, tags, cloud)
 
     network = Network("network", NetworkArgs(resource_group=group.name, naming=naming, settings=settings.network, tags=tags), in_azure)
@@ -101,18 +104,21 @@ def build_environment(settings: EnvironmentSettings) -> None:
         WorkspaceArgs(resource_group=group.name, naming=naming, network=network, lake=lake, tags=tags, protect=settings.protect),
         in_azure,
     )
-    Monitoring("audit", MonitoringArgs(resource_group=group.name, naming=naming, workspace=workspace.workspace, tags=tags), in_azure)
+    Monitoring(
+        "audit",
+        MonitoringArgs(resource_group=group.name, naming=naming, workspace=workspace.workspace, tags=tags, protect=settings.protect),
+        in_azure,
+    )
     _private_endpoints(group, naming, network, lake, vault, workspace, shared, tags, in_azure)
 
-    principals = _of(shared, "service_principals", settings.environment)
     membership = Membership(
         "membership",
         MembershipArgs(
             account=databricks.Provider("account", account_id=settings.databricks.account_id),
             workspace_id=workspace.workspace.workspace_id,
-            metastore_id=shared.require_output("metastore_id"),
-            group_ids=shared.require_output("group_ids"),
-            principal_ids=_of(shared, "service_principal_ids", settings.environment),
+            metastore_id=shared.metastore_id,
+            group_ids=shared.group_ids,
+            principal_ids=shared.principal_ids,
         ),
     )
     inside = databricks.Provider(
@@ -136,7 +142,6 @@ def build_environment(settings: EnvironmentSettings) -> None:
         "compute", ComputeArgs(workspace_provider=inside, settings=settings.compute, environment=settings.environment, tags=tags)
     )
     SecretScope("connectors", SecretScopeArgs(workspace_provider=inside, key_vault=vault, scope="connectors", reader_groups=(ENGINEERS,)))
-    built = wheel(settings.artifact.digest, required=settings.artifact.required)
     artifact = Artifact("wheel", ArtifactArgs(workspace_provider=inside, catalogs=catalogs, file=built.file, digest=built.digest))
     jobs = Jobs(
         "jobs",
@@ -146,8 +151,8 @@ def build_environment(settings: EnvironmentSettings) -> None:
             compute_settings=settings.compute,
             catalogs=catalogs.names,
             wheel=artifact.uploaded.path,
-            run_as=principals.apply(lambda known: known["etl"]),
-            airflow=principals.apply(lambda known: known["airflow"]),
+            run_as=shared.principals.apply(lambda known: known["etl"]),
+            airflow=shared.principals.apply(lambda known: known["airflow"]),
             vacuum_retention_hours=settings.vacuum_retention_hours,
             tags=tags,
         ),
@@ -162,7 +167,7 @@ def _private_endpoints(
     lake: DataLake,
     vault: KeyVault,
     workspace: Workspace,
-    shared: pulumi.StackReference,
+    shared: Shared,
     tags: Mapping[str, str],
     opts: pulumi.ResourceOptions,
 ) -> None:
@@ -174,8 +179,8 @@ def _private_endpoints(
             naming=naming,
             subnet_id=network.endpoint_subnet.id,
             virtual_network_id=network.virtual_network.id,
-            hub_resource_group=shared.require_output("hub_resource_group"),
-            zone_ids=shared.require_output("dns_zone_ids"),
+            hub_resource_group=shared.hub_resource_group,
+            zone_ids=shared.zone_ids,
             targets=(
                 Target(name="workspace", group="databricks_ui_api", resource_id=workspace.workspace.id, ready=ready),
                 Target(name="lake-dfs", group="dfs", resource_id=lake.account.id, ready=ready),
@@ -226,13 +231,8 @@ def _resource_group(naming: Naming, settings: AzureSettings, tags: Mapping[str, 
     )
 
 
-def _of(shared: pulumi.StackReference, output: str, environment: str) -> pulumi.Output[Mapping[str, str]]:
-    """The part of an output of `shared` that is about one environment. An environment `shared` does not list is named with its fix."""
-
-    def pick(known: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
-        if environment not in known:
-            raise KeyError(f"stack shared has no {output} for {environment}. Fix: list it under lakehouse:environments and run `pulumi up`")
-        return known[environment]
-
-    found: pulumi.Output[Mapping[str, str]] = shared.require_output(output).apply(pick)
-    return found
+def _wheel(settings: EnvironmentSettings) -> Wheel:
+    try:
+        return wheel(settings.artifact.digest, required=settings.artifact.required)
+    except ArtifactError as error:
+        raise Refused(f"Pulumi.{pulumi.get_stack()}.yaml: lakehouse:artifact: {error}") from None

@@ -15,6 +15,18 @@ from tests.conftest import RunningEstate
 SUBSCRIPTION = f"/subscriptions/{tenancy.SUBSCRIPTION_ID}"
 API_VERSION = {"api-version": "2024-01-01"}
 
+# Making a client costs more than a request to the service. Connections are not kept: tests kill what is at their other end.
+HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False, timeout=30)
+_TOKENS: dict[tuple[str, str], str] = {}
+
+
+def token(estate: RunningEstate, resource: str) -> str:
+    """The deployer's Entra token, one per estate; it lasts an hour."""
+    key = (estate.deployer_secret, resource)
+    if key not in _TOKENS:
+        _TOKENS[key] = estate.entra_token(resource)
+    return _TOKENS[key]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -23,12 +35,15 @@ class Arm:
     estate: RunningEstate
 
     def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        headers = {"authorization": f"Bearer {self.estate.entra_token('https://management.azure.com')}"}
-        return httpx.request(method, self.estate.arm + SUBSCRIPTION + path, params=API_VERSION, json=body, headers=headers)
+        headers = {"authorization": f"Bearer {token(self.estate, 'https://management.azure.com')}"}
+        return HTTP.request(method, self.estate.arm + SUBSCRIPTION + path, params=API_VERSION, json=body, headers=headers)
 
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The resource once its operation is done."""
         reply = self.request("PUT", path, body)
         assert reply.status_code in (200, 201), reply.text
+        if "azure-asyncoperation" in reply.headers:
+            reply = self.request("GET", path)  # reading a resource is one way to follow it
         found: dict[str, Any] = reply.json()
         return found
 
@@ -147,7 +162,7 @@ def ready_workspace(estate: RunningEstate, name: str = "") -> Ready:
         workspace_id=int(properties["workspaceId"]),
         resource_id=workspace["id"],
         metastore_id=metastore_id,
-        token=estate.entra_token("2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"),
+        token=token(estate, "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"),
     )
 
 

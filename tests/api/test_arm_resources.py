@@ -75,7 +75,8 @@ def test_a_network_put_again_keeps_its_subnets(arm: Arm, group: str) -> None:
 
 
 def test_two_rules_cannot_share_priority_and_direction(arm: Arm, group: str) -> None:
-    rule = {"access": "Allow", "direction": "Inbound", "priority": 100, "protocol": "*"}
+    ends = {"sourceAddressPrefix": "*", "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "443"}
+    rule = {"access": "Allow", "direction": "Inbound", "priority": 100, "protocol": "*", **ends}
     arm.put(_network(group, "networkSecurityGroups/nsg/securityRules/a"), {"properties": rule})
     answer = arm.refused("PUT", _network(group, "networkSecurityGroups/nsg/securityRules/b"), {"properties": rule})
     assert answer[1] == "SecurityRuleConflict"

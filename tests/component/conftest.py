@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from pulumi.runtime import mocks
+from pulumi.runtime import get_root_resource, mocks
+from pulumi.runtime.stack import Stack
 
 from infra.settings import parse
 from infra.stack import build
@@ -40,23 +42,41 @@ SHARED_OUTPUTS = {
 
 @dataclass(frozen=True)
 class Recorded:
+    """`kind` is the last part of the type; `after` holds the `kind name` of all it waits for, by its inputs or by `depends_on`."""
+
+    urn: str
     type: str
     name: str
     inputs: dict[str, Any]
     provider: str
+    protected: bool
+    kept: bool
+    after: frozenset[str]
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[-1]
+
+
+def _short(urn: str) -> str:
+    """`Subnet public` of `urn:…$azure-native:network:Subnet::public`."""
+    kind, name = urn.split("::")[-2:]
+    return f"{kind.rsplit(':', 1)[-1]} {name}"
 
 
 @dataclass
-class Recorder(mocks.Mocks):
-    """Answers like a provider on a first deployment: ids and outputs made from names."""
+class FirstDeployment(mocks.Mocks):
+    """Answers like providers that create: ids and outputs made from names."""
 
-    resources: list[Recorded] = field(default_factory=list)
+    shared: dict[str, Any]
+    preview: bool
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        self.resources.append(Recorded(args.typ, args.name, dict(args.inputs), args.provider or ""))
         outputs = dict(args.inputs)
         if args.typ == "pulumi:pulumi:StackReference":
-            return args.name, {**outputs, "outputs": SHARED_OUTPUTS}
+            return args.name, {**outputs, "outputs": self.shared}
+        if self.preview:
+            return None, outputs
         if args.typ == "azure-native:databricks:AccessConnector":
             outputs["identity"] = {"type": "SystemAssigned", "principalId": "connector-principal", "tenantId": "t"}
         if args.typ == "azure-native:databricks:Workspace":
@@ -65,11 +85,11 @@ class Recorder(mocks.Mocks):
             outputs["properties"] = {**outputs["properties"], "vaultUri": "https://kv.vault.azure.net/"}
         if args.typ == "databricks:index/servicePrincipal:ServicePrincipal":
             outputs["applicationId"] = f"app-{args.name}"
-        if args.typ.startswith("azure-native:"):
-            named = {"name": next((v for k, v in args.inputs.items() if k.endswith("Name") and k != "resourceGroupName"), args.name)}
-            outputs.setdefault("name", named["name"])
-            if args.typ == "azure-native:resources:ResourceGroup":
-                outputs["name"] = args.inputs["resourceGroupName"]
+        if args.typ == "azure-native:resources:ResourceGroup":
+            outputs["name"] = args.inputs["resourceGroupName"]
+        elif args.typ.startswith("azure-native:"):
+            named = next((v for k, v in args.inputs.items() if k.endswith("Name") and k != "resourceGroupName"), args.name)
+            outputs.setdefault("name", named)
         return f"id-{args.name}", outputs
 
     def call(self, args: mocks.MockCallArgs) -> Any:
@@ -78,15 +98,42 @@ class Recorder(mocks.Mocks):
         raise AssertionError(f"the program may not call {args.token} on a first preview")
 
 
+class Recorder(mocks.MockMonitor):
+    """Keeps what the engine would be asked for, with the options the mocks alone do not see."""
+
+    def __init__(self, answers: FirstDeployment, recorded: list[Recorded]) -> None:
+        super().__init__(answers)
+        self.recorded = recorded
+
+    def RegisterResource(self, request: Any) -> Any:
+        answer = super().RegisterResource(request)
+        if request.type == "pulumi:pulumi:Stack":
+            return answer
+        self.recorded.append(
+            Recorded(
+                urn=answer.urn,
+                type=request.type,
+                name=request.name,
+                inputs=pulumi.runtime.rpc.deserialize_properties(request.object),
+                provider=request.provider,
+                protected=request.protect,
+                kept=request.retainOnDelete,
+                after=frozenset(_short(urn) for urn in request.dependencies),
+            )
+        )
+        return answer
+
+
 @dataclass(frozen=True)
 class Plan:
-    """`all(type)` by the last part of a Pulumi type, `one(type, name)`; inputs in wire (camelCase) names."""
+    """`all(kind)` and `one(kind, name)`; inputs in wire (camelCase) names."""
 
     stack: str
     resources: tuple[Recorded, ...]
+    outputs: dict[str, Any] = field(default_factory=dict)
 
     def all(self, kind: str) -> list[Recorded]:
-        return [each for each in self.resources if each.type.rsplit(":", 1)[-1] == kind]
+        return [each for each in self.resources if each.kind == kind]
 
     def one(self, kind: str, name: str) -> Recorded:
         (found,) = [each for each in self.all(kind) if each.name == name]
@@ -94,30 +141,64 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        lines = sorted(json.dumps([each.type, each.name, each.inputs], sort_keys=True, default=str) for each in self.resources)
+        """Of every URN with its inputs."""
+        lines = sorted(json.dumps([each.urn, each.inputs], sort_keys=True, default=str) for each in self.resources)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def configuration(stack: str) -> dict[str, str]:
-    """As Pulumi hands the stack's file over: text, JSON for structured values."""
+    """As Pulumi hands the stack's file over: text, JSON for structured values. Without the demand for a released wheel,
+    which only a release can meet."""
     config = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"]
+    config.pop("lakehouse:artifact", None)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items() if key.startswith("lakehouse:")}
 
 
-def record(stack: str, config: dict[str, str] | None = None) -> Plan:
-    recorder = Recorder()
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    mocks.set_mocks(recorder, project="lakehouse", stack=stack, preview=False)
-    values = config or configuration(stack)
-    if "lakehouse:artifact" in values:
-        values = {**values, "lakehouse:artifact": "{}"}  # what is released is tested on its own
+def record(
+    stack: str,
+    config: dict[str, str] | None = None,
+    *,
+    shared: dict[str, Any] | None = None,
+    preview: bool = False,
+    seen: list[Recorded] | None = None,
+) -> Plan:
+    """The plan of a first `up`, or of a first `preview`, where no id is known yet. Every record is a Pulumi runtime of its own.
+
+    `seen` gets what was registered even when the program fails.
+    """
+    recorder = Recorder(FirstDeployment(SHARED_OUTPUTS if shared is None else shared, preview), [] if seen is None else seen)
+    return contextvars.Context().run(_record, recorder, stack, config or configuration(stack), preview)
+
+
+def _record(recorder: Recorder, stack: str, config: dict[str, str], preview: bool) -> Plan:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    # The first error is raised; asyncio would print the outputs that wait for the same one, each with its traceback.
+    loop.set_exception_handler(lambda *_: None)
+    mocks.set_mocks(recorder.mocks, project="lakehouse", stack=stack, preview=preview, monitor=recorder)
+    outputs: dict[str, Any] = {}
 
     @pulumi.runtime.test
-    def program() -> None:
-        build(parse(stack, values))
+    def program() -> pulumi.Output[None]:
+        build(parse(stack, config))
+        root = get_root_resource()
+        assert isinstance(root, Stack)
+        return pulumi.Output.from_input(root.outputs).apply(outputs.update)
 
-    program()
-    return Plan(stack, tuple(recorder.resources))
+    try:
+        program()
+    finally:
+        _abandon(loop)
+    return Plan(stack, tuple(recorder.recorded), outputs)
+
+
+def _abandon(loop: asyncio.AbstractEventLoop) -> None:
+    """A program that failed leaves behind what waited for it."""
+    waiting = asyncio.all_tasks(loop)
+    for each in waiting:
+        each.cancel()
+    loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
+    loop.close()
 
 
 @cache

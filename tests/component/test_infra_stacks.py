@@ -45,6 +45,23 @@ def test_every_storage_account_is_https_only_tls_1_2_and_closed(environment_plan
         assert account.inputs["networkRuleSet"]["defaultAction"] == "Deny"
 
 
+def test_the_workspaces_audit_goes_to_log_analytics(environment_plan: Plan) -> None:
+    (setting,) = environment_plan.all("DiagnosticSetting")
+    assert setting.inputs["resourceUri"] == "id-engineering"
+    assert {"accounts", "jobs", "secrets", "unityCatalog"} <= {log["category"] for log in setting.inputs["logs"] if log["enabled"]}
+    assert not any("retentionPolicy" in log for log in setting.inputs["logs"]), "Azure refuses retention in the setting"
+
+
+def test_the_lake_has_a_container_per_zone_and_deletes_softly(environment_plan: Plan) -> None:
+    containers = {each.inputs["containerName"] for each in environment_plan.all("BlobContainer")}
+    assert containers == {"landing", "raw", "curated", "marts", "knowledge", "logs", "backup"}
+    (service,) = environment_plan.all("BlobServiceProperties")
+    least = 30 if environment_plan.stack == "prod" else 7
+    for policy in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
+        assert service.inputs[policy]["enabled"] is True
+        assert service.inputs[policy]["days"] >= least
+
+
 def test_the_vault_is_purge_protected_and_governed_by_roles(environment_plan: Plan) -> None:
     for vault in environment_plan.all("Vault"):
         properties = vault.inputs["properties"]

@@ -22,6 +22,43 @@ def test_every_name_obeys_its_types_rule(kind: str, organisation: str, workload:
     assert len(made) <= RULES[kind].longest
 
 
+longer = st.from_regex(r"[a-z][a-z0-9]{1,11}", fullmatch=True)  # the longest workload the settings admit
+
+
+@given(kind=st.sampled_from(sorted(RULES)), workload=longer, environment=st.from_regex(r"[a-z]{3,8}", fullmatch=True))
+def test_the_longest_settings_still_make_a_name_for_every_role(kind: str, workload: str, environment: str) -> None:
+    made = Naming(organisation="o2345678", workload=workload, environment=environment, subscription_id="s")
+    for role in ("", "con", "managed", "workspace", "endpoints", "lake-blob", "databricks_ui_api".replace("_", "-")):
+        assert re.fullmatch(RULES[kind].pattern, made.azure(kind, role))
+
+
+@given(role=word, other=word)
+def test_roles_of_one_environment_do_not_share_a_name(role: str, other: str) -> None:
+    for kind in ("st", "kv", "pe", "snet"):
+        assert (naming.azure(kind, role) == naming.azure(kind, other)) == (role == other)
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "name"),
+    [
+        ("rg", "", "rg-mt-lakehouse-dev"),
+        ("rg", "managed", "rg-mt-lakehouse-managed-dev"),
+        ("vnet", "", "vnet-mt-lakehouse-dev"),
+        ("snet", "public", "snet-mt-lakehouse-public-dev"),
+        ("dbw", "", "dbw-mt-lakehouse-dev"),
+        ("dbac", "", "dbac-mt-lakehouse-dev"),
+        ("log", "", "log-mt-lakehouse-dev"),
+    ],
+)
+def test_deployed_names_stay(kind: str, role: str, name: str) -> None:
+    assert naming.azure(kind, role) == name
+
+
+def test_deployed_global_names_stay() -> None:
+    assert re.fullmatch(r"stmtlakehousedev[0-9a-f]{4}", naming.azure("st"))
+    assert re.fullmatch(r"kv-mt-lakehouse-con[0-9a-f]{4}", naming.azure("kv", "con"))
+
+
 @given(first=word, second=word)
 def test_globally_unique_names_differ_between_environments(first: str, second: str) -> None:
     names = {

@@ -52,11 +52,13 @@ def test_the_environments_do_not_share_addresses_or_catalogs() -> None:
         ("compute", {"max_workers": 0}, "lakehouse:compute.max_workers"),
         ("compute", {"gpu": True}, "lakehouse:compute.gpu is no known setting. Fix: remove it"),
         ("tags", {"COST_CENTER": None}, "lakehouse:tags.COST_CENTER"),
+        ("tags", {"ENVM": "prod"}, "lakehouse:tags.ENVM is prod, but lakehouse:environment is dev. Fix: correct one of them"),
+        ("artifact", {"digest": "abc"}, "lakehouse:artifact.digest"),
     ],
 )
 def test_a_wrong_value_names_key_and_file(section: str, change: dict[str, Any], said: str) -> None:
     config = configuration("dev")
-    config[f"lakehouse:{section}"] = {**config[f"lakehouse:{section}"], **change}
+    config[f"lakehouse:{section}"] = {**config.get(f"lakehouse:{section}", {}), **change}
     with pytest.raises(SettingsError) as refused:
         _parse("dev", config)
     assert str(refused.value).startswith("Pulumi.dev.yaml: ")
@@ -85,3 +87,37 @@ def test_the_scope_is_one_of_two(scope: str) -> None:
 def test_vacuum_never_undercuts_a_week() -> None:
     with pytest.raises(SettingsError, match="vacuum_retention_hours"):
         _parse("dev", {**configuration("dev"), "lakehouse:vacuum_retention_hours": 24})
+
+
+@pytest.mark.parametrize(
+    ("stack", "key", "value"),
+    [
+        ("dev", "environment", "Dev"),
+        ("dev", "environment", "007"),
+        ("dev", "catalog_prefix", "[dev"),
+        ("dev", "network", "{10.0.0.0/16"),
+        ("dev", "azure", "here"),
+        ("dev", "protect", "perhaps"),
+        ("shared", "environments", ["dev", "dev"]),
+        ("shared", "environments", []),
+        ("shared", "hub", {"address_space": "10.0.0.1/20"}),
+    ],
+)
+def test_a_value_of_the_wrong_form_names_its_key(stack: str, key: str, value: Any) -> None:
+    with pytest.raises(SettingsError) as refused:
+        _parse(stack, {**configuration(stack), f"lakehouse:{key}": value})
+    lines = str(refused.value).splitlines()
+    assert all(line.startswith(f"Pulumi.{stack}.yaml: lakehouse:{key}") for line in lines), lines
+    assert not any(f"{key}.{key}" in line for line in lines)
+
+
+def test_what_is_protected_is_not_deleted_with_its_contents() -> None:
+    with pytest.raises(SettingsError, match="lakehouse:force_destroy deletes what lakehouse:protect keeps"):
+        _parse("dev", {**configuration("dev"), "lakehouse:protect": "true"})
+
+
+def test_every_wrong_value_is_named_at_once() -> None:
+    config = {**configuration("dev"), "lakehouse:catalog_prefix": "Dev", "lakehouse:vacuum_retention_hours": 1, "lakehouse:typo": "x"}
+    with pytest.raises(SettingsError) as refused:
+        _parse("dev", config)
+    assert len(str(refused.value).splitlines()) == 3

@@ -20,6 +20,7 @@ class MonitoringArgs:
     naming: Naming
     workspace: databricks.Workspace
     tags: Mapping[str, str]
+    protect: bool
 
 
 class Monitoring(Component):
@@ -34,7 +35,7 @@ class Monitoring(Component):
             sku={"name": "PerGB2018"},
             retention_in_days=90,
             tags=dict(args.tags),
-            opts=self.child(),
+            opts=self.child(protect=args.protect),
         )
         monitor.DiagnosticSetting(
             "audit",

@@ -15,7 +15,7 @@ from infra.databricks.groups import ENGINEERS
 from infra.settings import Compute as ComputeSettings
 from lakehouse.contracts import SYSTEMS
 
-SYSTEM = {"system": SYSTEMS[0]}
+SYSTEM = {"system": "cmdm"}  # what a run started by hand takes unless told otherwise
 
 
 @dataclass(frozen=True, kw_only=True)

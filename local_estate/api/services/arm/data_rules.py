@@ -1,19 +1,19 @@
-"""What Azure refuses, and fills in, for storage, Key Vault, Databricks workspaces and role assignments."""
+"""What Azure refuses, and fills in, for storage, Key Vault, role assignments and diagnostic settings."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
 
 from local_estate import tenancy
 from local_estate.api.kernel.errors import ApiError
+from local_estate.api.kernel.identity import PRINCIPAL
 from local_estate.api.kernel.store import Document, Reader
-from local_estate.api.services.arm import network, state
+from local_estate.api.services.arm import state
 from local_estate.api.services.arm.ids import ResourceId
 
 
-def _unchanged(reader: Reader, document: Document, path: str, code: str) -> None:
+def unchanged(reader: Reader, document: Document, path: str, code: str) -> None:
     """Refuses a change of a property that is fixed at creation."""
     before = state.get(reader, document["id"])
     if before is not None and state.property_of(before, path) != state.property_of(document, path):
@@ -23,12 +23,41 @@ def _unchanged(reader: Reader, document: Document, path: str, code: str) -> None
 # Storage
 
 
+_KINDS = {"StorageV2", "Storage", "BlobStorage", "BlockBlobStorage", "FileStorage"}
+_SKUS = {
+    f"{tier}_{kind}"
+    for tier, kinds in {"Standard": "LRS GRS RAGRS ZRS GZRS RAGZRS", "Premium": "LRS ZRS"}.items()
+    for kind in kinds.split()
+}
+_TLS = {"TLS1_0", "TLS1_1", "TLS1_2"}  # TLS1_3 is in the SDK and not yet supported by the service
+_STORAGE_TAGS, _STORAGE_TAG_NAME = 15, 128
+
+
+def _one_of(value: object, allowed: set[str], what: str, code: str) -> None:
+    if value not in allowed:
+        raise ApiError(code, f"The value '{value}' is not valid for {what}; there are {', '.join(sorted(allowed))}.", 400)
+
+
 def check_storage_account(reader: Reader, identifier: ResourceId, document: Document) -> None:
+    properties = document["properties"]
+    _one_of(document["kind"], _KINDS, "kind", "InvalidValuesForRequestParameters")
+    _one_of(document["sku"]["name"], _SKUS, "sku.name", "InvalidValuesForRequestParameters")
+    _one_of(properties.get("minimumTlsVersion", "TLS1_2"), _TLS, "minimumTlsVersion", "InvalidValuesForRequestParameters")
+    tags = document.get("tags") or {}
+    if len(tags) > _STORAGE_TAGS or any(len(name) > _STORAGE_TAG_NAME for name in tags):
+        message = f"A storage account takes {_STORAGE_TAGS} tags with names of {_STORAGE_TAG_NAME} characters at most."
+        raise ApiError("InvalidTagNameOrValue", message, 400)
+    if properties.get("isHnsEnabled") and document["kind"] not in ("StorageV2", "BlockBlobStorage"):
+        raise ApiError("HnsNotSupportedForAccountKind", f"A hierarchical namespace is not supported for kind {document['kind']}.", 400)
     for other in state.of_type(reader, "Microsoft.Storage/storageAccounts"):
         if other["name"] == identifier.name and other["id"].lower() != identifier.key:
             raise ApiError("StorageAccountAlreadyTaken", f"The storage account named {identifier.name} is already taken.", 409)
     document["properties"].setdefault("isHnsEnabled", False)
-    _unchanged(reader, document, "isHnsEnabled", "PropertyIsImmutable")
+    for path in ("isHnsEnabled", "isNfsV3Enabled", "encryption.requireInfrastructureEncryption"):
+        unchanged(reader, document, path, "PropertyIsImmutable")
+    before = state.get(reader, identifier.text)
+    if before is not None and before["sku"]["name"].split("_")[0] != document["sku"]["name"].split("_")[0]:
+        raise ApiError("PropertyIsImmutable", f"The tier of storage account {identifier.name} cannot be changed after creation.", 409)
 
 
 def fill_storage_account(_: Reader, identifier: ResourceId, document: Document) -> None:
@@ -46,12 +75,30 @@ def fill_storage_account(_: Reader, identifier: ResourceId, document: Document) 
         }
     for name, value in (("accessTier", "Hot"), ("publicNetworkAccess", "Enabled"), ("minimumTlsVersion", "TLS1_0")):
         properties.setdefault(name, value)
+    properties.setdefault("supportsHttpsTrafficOnly", True)
+    properties.setdefault("encryption", {"keySource": "Microsoft.Storage"}).setdefault("keySource", "Microsoft.Storage")
+    # Left out, the rules are open: removing them from a program opens the account.
+    rules = properties.setdefault("networkAcls", {"bypass": "AzureServices", "defaultAction": "Allow"})
+    for name in ("ipRules", "virtualNetworkRules"):
+        rules.setdefault(name, [])
 
 
 def check_blob_service(reader: Reader, identifier: ResourceId, document: Document) -> None:
     account = state.get(reader, "/".join(identifier.text.split("/")[:9]))
-    if state.property_of(account, "isHnsEnabled") and document["properties"].get("isVersioningEnabled"):
-        raise ApiError("FeatureNotSupportedForAccount", "Blob versioning is not supported for accounts with a hierarchical namespace.", 400)
+    properties = document["properties"]
+    if state.property_of(account, "isHnsEnabled"):
+        for feature, on in (
+            ("Blob versioning", properties.get("isVersioningEnabled")),
+            ("The change feed", (properties.get("changeFeed") or {}).get("enabled")),
+        ):
+            if on:
+                raise ApiError(
+                    "FeatureNotSupportedForAccount", f"{feature} is not supported for accounts with a hierarchical namespace.", 400
+                )
+    for name in ("deleteRetentionPolicy", "containerDeleteRetentionPolicy"):
+        policy = properties.get(name) or {}
+        if policy.get("enabled") and not 1 <= int(policy.get("days") or 0) <= 365:
+            raise ApiError("InvalidValuesForRequestParameters", f"{name}.days must be from 1 to 365 when it is enabled.", 400)
 
 
 def check_container(reader: Reader, identifier: ResourceId, document: Document) -> None:
@@ -74,94 +121,26 @@ def check_vault(reader: Reader, identifier: ResourceId, document: Document) -> N
         raise ApiError("BadRequest", "softDeleteRetentionInDays must be from 7 to 90.", 400)
     if not properties.get("enableRbacAuthorization") and properties.get("accessPolicies") is None:
         raise ApiError("BadRequest", "accessPolicies is required for a vault without enableRbacAuthorization.", 400)
+    if str(properties["sku"].get("name", "")).lower() not in ("standard", "premium"):
+        raise ApiError("BadRequest", f"The vault's sku is standard or premium, not {properties['sku'].get('name')!r}.", 400)
     before = state.get(reader, identifier.text)
     if before and before["properties"].get("enablePurgeProtection") and not properties.get("enablePurgeProtection"):
         raise ApiError("BadRequest", "Purge protection cannot be turned off once it is on.", 400)
-    _unchanged(reader, document, "softDeleteRetentionInDays", "BadRequest")
+    unchanged(reader, document, "softDeleteRetentionInDays", "BadRequest")
     if before is None:
         for other in state.of_type(reader, "Microsoft.KeyVault/vaults"):
             if other["name"].lower() == identifier.name.lower():
                 raise ApiError("VaultAlreadyExists", f"The vault name '{identifier.name}' is already in use.", 409)
-        deleted = reader.get(DELETED_VAULT, identifier.name.lower())
+        deleted = reader.get(state.SOFT_DELETED_VAULT, identifier.name.lower())
         if deleted and properties.get("createMode") != "recover":
             raise ApiError(
                 "ConflictError", f"A vault named '{identifier.name}' exists in deleted state; use createMode recover or purge it.", 409
             )
 
 
-DELETED_VAULT = "arm.deleted-vault"
-
-
 def fill_vault(_: Reader, identifier: ResourceId, document: Document) -> None:
     document["properties"] |= {"vaultUri": f"https://{identifier.name.lower()}.vault.azure.net/", "enableSoftDelete": True}
     document["properties"].setdefault("publicNetworkAccess", "Enabled")
-
-
-# Databricks
-
-
-def check_workspace(reader: Reader, identifier: ResourceId, document: Document) -> None:
-    properties = document["properties"]
-    mode = properties.get("computeMode")
-    if mode not in {"Hybrid", "Serverless"}:
-        raise ApiError("InvalidRequestContent", "computeMode is required for a workspace: Hybrid or Serverless.", 400)
-    _unchanged(reader, document, "computeMode", "ComputeModeChangeNotAllowed")
-    _unchanged(reader, document, "parameters.customVirtualNetworkId.value", "VirtualNetworkIdChangeNotAllowed")
-    if mode == "Serverless":
-        for name in (
-            "parameters",
-            "managedResourceGroupId",
-            "requiredNsgRules",
-            "defaultStorageFirewall",
-            "accessConnector",
-            "defaultCatalog",
-        ):
-            if properties.get(name) is not None:
-                raise ApiError("InvalidRequestContent", f"{name} cannot be set for a Serverless workspace.", 400)
-        return
-    _check_managed_group(reader, identifier, document)
-    if properties.get("publicNetworkAccess") == "Disabled" and properties.get("requiredNsgRules", "AllRules") == "AllRules":
-        raise ApiError("InvalidRequiredNsgRules", "requiredNsgRules AllRules needs publicNetworkAccess Enabled.", 400)
-    parameters = properties.get("parameters") or {}
-    if (parameters.get("customVirtualNetworkId") or {}).get("value"):
-        _check_injection(reader, identifier, document, parameters)
-
-
-def _check_managed_group(reader: Reader, identifier: ResourceId, document: Document) -> None:
-    managed = document["properties"].get("managedResourceGroupId")
-    if not managed:
-        raise ApiError("InvalidRequestContent", "managedResourceGroupId is required for a Hybrid workspace.", 400)
-    if managed.lower() == identifier.group.lower():
-        raise ApiError("InvalidManagedResourceGroup", "The managed resource group cannot be the workspace's own resource group.", 400)
-    existing = state.get(reader, managed)
-    if existing and (existing.get("managedBy") or "").lower() != identifier.key:
-        raise ApiError(
-            "ApplianceManagedResourceGroupMismatch", f"Resource group {managed} exists and doesn't have managed by {identifier.text}.", 409
-        )
-
-
-def _check_injection(reader: Reader, identifier: ResourceId, document: Document, parameters: dict[str, Any]) -> None:
-    network_id = parameters["customVirtualNetworkId"]["value"]
-    home = state.get(reader, network_id)
-    if home is None or home["location"] != document["location"]:
-        raise ApiError("InvalidVirtualNetwork", f"Virtual network {network_id} was not found in {document['location']}.", 400)
-    names = [(parameters.get(f"custom{side}SubnetName") or {}).get("value") for side in ("Public", "Private")]
-    if not all(names) or names[0] == names[1]:
-        raise ApiError("InvalidSubnets", "customPublicSubnetName and customPrivateSubnetName must name two different subnets.", 400)
-    for name in names:
-        subnet_id = f"{network_id}/subnets/{name}"
-        subnet = state.get(reader, subnet_id)
-        if subnet is None:
-            raise ApiError("InvalidSubnet", f"Subnet {subnet_id} was not found.", 400)
-        if "microsoft.databricks/workspaces" not in network.delegations(subnet):
-            raise ApiError("SubnetMissingRequiredDelegation", f"Subnet '{name}' must be delegated to Microsoft.Databricks/workspaces.", 400)
-        if not state.property_of(subnet, "networkSecurityGroup.id"):
-            raise ApiError("SubnetMissingNetworkSecurityGroup", f"Subnet '{name}' must have a network security group.", 400)
-        if any(prefix.prefixlen > 26 for prefix in network.prefixes(subnet["properties"])):
-            raise ApiError("InvalidSubnetSize", f"Subnet '{name}' must be /26 or larger.", 400)
-        other = network.workspace_of_subnet(reader, subnet_id)
-        if other and other["id"].lower() != identifier.key:
-            raise ApiError("SubnetAlreadyInUse", f"Subnet '{name}' is already used by workspace '{other['name']}'.", 409)
 
 
 # Role assignments
@@ -203,6 +182,8 @@ def _triple(assignment: Document) -> tuple[str, str, str]:
 def _known(reader: Reader, object_id: str) -> bool:
     if object_id == tenancy.DEPLOYER_OBJECT_ID:
         return True
+    if reader.first(PRINCIPAL, {"object_id": object_id}) is not None:
+        return True
     return any((document.get("identity") or {}).get("principalId") == object_id for _, document in reader.find(state.RESOURCE))
 
 
@@ -217,16 +198,111 @@ def fill_identity(reader: Reader, _: ResourceId, document: Document) -> None:
 # Monitoring
 
 
+# Log categories by target type; a type that is not here is not checked.
+# https://learn.microsoft.com/azure/azure-monitor/reference/supported-logs/logs-index
+_CATEGORIES = {
+    "microsoft.databricks/workspaces": {
+        "accounts",
+        "aibiGenie",
+        "Apps",
+        "BrickStoreHttpGateway",
+        "BudgetPolicyCentral",
+        "capsule8Dataplane",
+        "clamAVScan",
+        "CloudStorageMetadata",
+        "clusterLibraries",
+        "ClusterPolicies",
+        "clusters",
+        "Dashboards",
+        "databricksSQL",
+        "dataMonitoring",
+        "DataRooms",
+        "DBFS",
+        "deltaPipelines",
+        "featureStore",
+        "Files",
+        "Filesystem",
+        "genie",
+        "gitCredentials",
+        "globalInitScripts",
+        "Groups",
+        "iamRole",
+        "Ingestion",
+        "instancePools",
+        "jobs",
+        "LakeviewConfig",
+        "LineageTracking",
+        "MarketplaceConsumer",
+        "MarketplaceProvider",
+        "mlflowAcledArtifact",
+        "mlflowExperiment",
+        "modelRegistry",
+        "notebook",
+        "onlineTables",
+        "partnerHub",
+        "PredictiveOptimization",
+        "RBAC",
+        "RemoteHistoryService",
+        "repos",
+        "RFA",
+        "secrets",
+        "serverlessRealTimeInference",
+        "sql",
+        "sqlanalytics",
+        "sqlPermissions",
+        "ssh",
+        "unityCatalog",
+        "VectorSearch",
+        "webhookNotifications",
+        "webTerminal",
+        "workspace",
+        "WorkspaceFiles",
+    },
+    "microsoft.keyvault/vaults": {"AuditEvent", "AzurePolicyEvaluationDetails"},
+    "microsoft.storage/storageaccounts": set(),  # its logs are those of the services below it
+    "microsoft.network/networksecuritygroups": {"NetworkSecurityGroupEvent", "NetworkSecurityGroupRuleCounter"},
+}
+_DESTINATIONS = ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId")
+
+
 def check_diagnostic_setting(reader: Reader, identifier: ResourceId, document: Document) -> None:
     properties = document["properties"]
-    if not any(properties.get(name) for name in ("workspaceId", "storageAccountId", "eventHubAuthorizationRuleId")):
+    if not any(properties.get(name) for name in _DESTINATIONS):
         raise ApiError("BadRequest", "A diagnostic setting needs a destination: workspaceId, storageAccountId or an event hub.", 400)
-    target = state.get(reader, identifier.scope)
-    premium = ((target or {}).get("sku") or {}).get("name", "premium").lower() == "premium"
+    for name in _DESTINATIONS[:2]:
+        if properties.get(name) and state.get(reader, properties[name]) is None:
+            raise ApiError("ResourceNotFound", f"The destination {properties[name]} was not found.", 404)
+    if not properties.get("logs") and not properties.get("metrics"):
+        raise ApiError("BadRequest", "A diagnostic setting needs a category or categoryGroup of logs, or metrics.", 400)
+    target = state.get(reader, identifier.scope) or {"type": ""}
+    premium = (target.get("sku") or {}).get("name", "premium").lower() == "premium"
+    known = _CATEGORIES.get(target["type"].lower())
     for log in properties.get("logs") or []:
-        if log.get("category") and log.get("categoryGroup"):
+        if bool(log.get("category")) == bool(log.get("categoryGroup")):
             raise ApiError("BadRequest", "A log has a category or a categoryGroup, not both.", 400)
         if (log.get("retentionPolicy") or {}).get("days"):
             raise ApiError("BadRequest", "Diagnostic settings no longer support retention; use the destination's own.", 400)
-        if target and target["type"].lower() == "microsoft.databricks/workspaces" and not premium:
+        unknown = log.get("category") and known is not None and log["category"].lower() not in {each.lower() for each in known}
+        if unknown or (target["type"].lower() == "microsoft.databricks/workspaces" and not premium):
             raise ApiError("BadRequest", f"Category '{log.get('category') or log.get('categoryGroup')}' is not supported", 400)
+    _check_other_settings(reader, identifier, document)
+
+
+def _sinks(setting: Document) -> set[tuple[str, str]]:
+    properties = setting["properties"]
+    logs = [log.get("category") or log.get("categoryGroup") for log in properties.get("logs") or [] if log.get("enabled", True)]
+    return {(str(properties[name]).lower(), log) for name in _DESTINATIONS if properties.get(name) for log in logs}
+
+
+def _check_other_settings(reader: Reader, identifier: ResourceId, document: Document) -> None:
+    """Five settings of a resource at most, none sending the same category to the same destination."""
+    prefix = f"{identifier.scope}/providers/Microsoft.Insights/diagnosticSettings/"
+    others = [each for each in state.of_type(reader, document["type"], prefix) if each["id"].lower() != identifier.key]
+    if len(others) >= 5:
+        raise ApiError("BadRequest", f"{identifier.scope} already has 5 diagnostic settings, the most it can have.", 400)
+    for other in others:
+        if shared := _sinks(other) & _sinks(document):
+            sink, category = sorted(shared)[0]
+            raise ApiError(
+                "Conflict", f"Data sink '{sink}' is already used in diagnostic setting '{other['name']}' for category '{category}'.", 409
+            )

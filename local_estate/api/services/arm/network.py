@@ -1,8 +1,9 @@
-"""What Azure refuses in networks, private endpoints and private DNS."""
+"""What Azure refuses, and fills in, for virtual networks, subnets, security groups, NAT gateways and public addresses."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Collection
 from typing import Any
 
 from local_estate.api.kernel.errors import ApiError
@@ -12,13 +13,9 @@ from local_estate.api.services.arm.ids import ResourceId
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# groupId by target type; https://learn.microsoft.com/azure/private-link/private-endpoint-overview#private-link-resource
-GROUP_IDS = {
-    "microsoft.databricks/workspaces": {"databricks_ui_api", "browser_authentication"},
-    "microsoft.storage/storageaccounts": {"dfs", "blob", "file", "queue", "table", "web", "dfs_secondary", "blob_secondary"},
-    "microsoft.keyvault/vaults": {"vault"},
-    "microsoft.eventhub/namespaces": {"namespace"},
-}
+NETWORK = "Microsoft.Network/virtualNetworks"
+SUBNET = f"{NETWORK}/subnets"
+_SMALLEST = 29  # Azure keeps five addresses of each subnet
 
 
 def cidr(text: str) -> Network:
@@ -33,12 +30,23 @@ def prefixes(properties: dict[str, Any]) -> list[Network]:
     return [cidr(text) for text in properties.get("addressPrefixes") or [properties["addressPrefix"]]]
 
 
-def check_virtual_network(_: Reader, __: ResourceId, document: Document) -> None:
+def check_virtual_network(reader: Reader, identifier: ResourceId, document: Document) -> None:
     spaces = (document["properties"].get("addressSpace") or {}).get("addressPrefixes") or []
     if not spaces:
         raise ApiError("InvalidRequestFormat", "addressSpace.addressPrefixes is required for a virtual network.", 400)
-    for text in spaces:
-        cidr(text)
+    networks = [cidr(text) for text in spaces]
+    for index, one in enumerate(networks):
+        if any(one.overlaps(other) for other in networks[index + 1 :]):
+            raise ApiError(
+                "NetcfgAddressSpaceOverlaps", f"Address space {one} of '{identifier.name}' overlaps with another of its own.", 400
+            )
+    for subnet in state.of_type(reader, SUBNET, f"{identifier.text}/subnets/"):
+        if not all(_inside(prefix, networks) for prefix in prefixes(subnet["properties"])):
+            raise ApiError("NetcfgInvalidSubnet", f"Subnet '{subnet['name']}' is not valid in virtual network '{identifier.name}'.", 400)
+
+
+def _inside(prefix: Network, spaces: list[Network]) -> bool:
+    return any(prefix.version == space.version and prefix.subnet_of(space) for space in spaces)  # type: ignore[arg-type]
 
 
 def check_subnet(reader: Reader, identifier: ResourceId, document: Document) -> None:
@@ -48,7 +56,7 @@ def check_subnet(reader: Reader, identifier: ResourceId, document: Document) -> 
     if not properties.get("addressPrefix") and not properties.get("addressPrefixes"):
         raise ApiError("InvalidRequestFormat", f"Subnet '{identifier.name}' has no addressPrefix.", 400)
     for prefix in prefixes(properties):
-        if not any(prefix.version == space.version and prefix.subnet_of(space) for space in spaces):  # type: ignore[arg-type]
+        if not _inside(prefix, spaces) or (prefix.version == 4 and prefix.prefixlen > _SMALLEST):
             raise ApiError(
                 "NetcfgInvalidSubnet", f"Subnet '{identifier.name}' is not valid in virtual network '{identifier.names[0]}'.", 400
             )
@@ -61,12 +69,24 @@ def check_subnet(reader: Reader, identifier: ResourceId, document: Document) -> 
                 )
     for reference in ("networkSecurityGroup", "natGateway", "routeTable"):
         if target := state.property_of(document, f"{reference}.id"):
-            _same_region(reader, target, (network or {}).get("location", ""))
+            same_region(reader, target, (network or {}).get("location", ""))
     before = state.get(reader, identifier.text)
+    if before and prefixes(before["properties"]) != prefixes(properties):
+        _refuse_move(reader, identifier, before)
     if before and state.property_of(before, "networkSecurityGroup.id") and not state.property_of(document, "networkSecurityGroup.id"):
         _refuse_if_injected(reader, identifier, "SubnetMissingNetworkSecurityGroup", "its network security group")
     if before and delegations(before) and not delegations(document):
         _refuse_if_injected(reader, identifier, "SubnetMissingRequiredDelegation", "its delegation")
+
+
+def _refuse_move(reader: Reader, subnet: ResourceId, before: Document) -> None:
+    """Addresses in use stay where they are."""
+    try:
+        in_use_subnet(reader, subnet, ())
+    except ApiError as error:
+        prefix = prefixes(before["properties"])[0]
+        message = f"IpPrefix {prefix} on Subnet {subnet.name} has active allocations and cannot be deleted: {error.message}"
+        raise ApiError("InUsePrefixCannotBeDeleted", message, 400) from None
 
 
 def _refuse_if_injected(reader: Reader, subnet: ResourceId, code: str, what: str) -> None:
@@ -79,7 +99,7 @@ def delegations(subnet: Document) -> set[str]:
     return {str((each.get("properties") or each).get("serviceName", "")).lower() for each in found}
 
 
-def _same_region(reader: Reader, target: str, location: str) -> None:
+def same_region(reader: Reader, target: str, location: str) -> None:
     found = state.get(reader, target)
     if found is None or (location and found.get("location") and found["location"] != location):
         raise ApiError("InvalidResourceReference", f"Resource {target} was not found in region {location}.", 400)
@@ -95,8 +115,23 @@ def workspace_of_subnet(reader: Reader, subnet_id: str) -> Document | None:
     return None
 
 
+_RULE_VALUES = {"access": {"allow", "deny"}, "direction": {"inbound", "outbound"}, "protocol": {"*", "tcp", "udp", "icmp", "esp", "ah"}}
+_RULE_ENDS = ("sourceAddressPrefix", "destinationAddressPrefix", "sourcePortRange", "destinationPortRange")
+
+
 def check_security_rule(reader: Reader, identifier: ResourceId, document: Document) -> None:
     mine = document["properties"]
+    for name, allowed in _RULE_VALUES.items():
+        if str(mine[name]).lower() not in allowed:
+            raise ApiError(
+                "InvalidRequestFormat", f"Security rule '{identifier.name}' has {name} '{mine[name]}', none of {sorted(allowed)}.", 400
+            )
+    for name in _RULE_ENDS:
+        plural = f"{name}es" if name.endswith("x") else f"{name}s"
+        groups = mine.get(f"{name.removesuffix('AddressPrefix')}ApplicationSecurityGroups") if name.endswith("x") else None
+        if not mine.get(name) and not mine.get(plural) and not groups:
+            code = "SecurityRuleInvalidAddressPrefix" if name.endswith("x") else "SecurityRuleInvalidPortRange"
+            raise ApiError(code, f"Security rule '{identifier.name}' has neither {name} nor {plural}.", 400)
     if not 100 <= int(mine.get("priority", 0)) <= 4096:
         raise ApiError(
             "SecurityRuleInvalidPriority", f"Security rule '{identifier.name}' has priority {mine.get('priority')}, not 100 to 4096.", 400
@@ -115,99 +150,92 @@ def check_security_rule(reader: Reader, identifier: ResourceId, document: Docume
 
 def check_nat_gateway(reader: Reader, identifier: ResourceId, document: Document) -> None:
     for address in document["properties"].get("publicIpAddresses") or []:
-        _same_region(reader, address["id"], document.get("location", ""))
+        same_region(reader, address["id"], document.get("location", ""))
         public = state.get(reader, address["id"]) or {}
         if (public.get("sku") or {}).get("name") != "Standard":
             raise ApiError("NatGatewayPublicIpMustBeStandard", f"NAT gateway '{identifier.name}' needs a Standard public IP address.", 400)
 
 
-def check_private_endpoint(reader: Reader, identifier: ResourceId, document: Document) -> None:
-    subnet_id = state.property_of(document, "subnet.id") or ""
-    subnet = state.get(reader, subnet_id)
-    if subnet is None:
-        raise ApiError("InvalidResourceReference", f"Subnet {subnet_id} of private endpoint '{identifier.name}' was not found.", 400)
-    if delegations(subnet):
-        raise ApiError("PrivateEndpointCannotBeCreatedInDelegatedSubnet", f"Subnet '{subnet['name']}' is delegated; use another one.", 400)
-    automatic = document["properties"].get("privateLinkServiceConnections") or []
-    manual = document["properties"].get("manualPrivateLinkServiceConnections") or []
-    if len(automatic) + len(manual) != 1:
-        raise ApiError("PrivateEndpointMustHaveOneConnection", f"Private endpoint '{identifier.name}' needs exactly one connection.", 400)
-    connection = (automatic + manual)[0].get("properties") or (automatic + manual)[0]
-    target_id = connection.get("privateLinkServiceId", "")
-    target = state.get(reader, target_id)
-    if target is None:
-        raise ApiError("InvalidPrivateLinkServiceId", f"Private link service {target_id} was not found.", 400)
-    if target["properties"].get("provisioningState") not in (None, "Succeeded"):
-        raise ApiError("ReferencedResourceNotProvisioned", f"Resource {target_id} is still being created.", 409)
-    allowed = GROUP_IDS.get(target["type"].lower(), set())
-    for group in connection.get("groupIds") or [""]:
-        if group not in allowed:
-            raise ApiError(
-                "InvalidPrivateEndpointGroupId",
-                f"'{group}' is no groupId of {target['type']}; there are {', '.join(sorted(allowed)) or 'none'}.",
-                400,
-            )
+# What keeps a resource from being deleted. `leaving`: lower-case ids that go in the same request and so hold nothing back.
 
 
-def check_zone_group(_: Reader, identifier: ResourceId, document: Document) -> None:
-    configs = document["properties"].get("privateDnsZoneConfigs") or []
-    if len(configs) > 5:
-        raise ApiError("PrivateDnsZoneGroupHasTooManyConfigs", f"'{identifier.name}' has {len(configs)} zone configs; 5 at most.", 400)
-
-
-def check_zone(_: Reader, identifier: ResourceId, document: Document) -> None:
-    if document.get("location") != "global":
-        raise ApiError("LocationNotAvailableForResourceType", f"Private DNS zone '{identifier.name}' must be in location global.", 400)
-
-
-def check_zone_link(reader: Reader, identifier: ResourceId, document: Document) -> None:
-    check_zone(reader, identifier, document)
-    network = (state.property_of(document, "virtualNetwork.id") or "").lower()
-    if state.get(reader, network) is None:
-        raise ApiError("InvalidResourceReference", f"Virtual network {network} was not found.", 400)
-    zone = identifier.names[0].lower()
-    for other in state.of_type(reader, "Microsoft.Network/privateDnsZones/virtualNetworkLinks"):
-        same_network = (state.property_of(other, "virtualNetwork.id") or "").lower() == network
-        if other["id"].lower() != identifier.key and same_network and other["id"].split("/")[8].lower() == zone:
-            raise ApiError("Conflict", f"A virtual network cannot be linked to two zones named '{zone}'.", 409)
-
-
-def in_use_subnet(reader: Reader, identifier: ResourceId) -> None:
+def in_use_subnet(reader: Reader, identifier: ResourceId, leaving: Collection[str]) -> None:
     for endpoint in state.of_type(reader, "Microsoft.Network/privateEndpoints"):
         if (state.property_of(endpoint, "subnet.id") or "").lower() == identifier.key:
-            _in_use("InUseSubnetCannotBeDeleted", "Subnet", identifier, endpoint["id"])
+            _in_use("InUseSubnetCannotBeDeleted", "Subnet", identifier, endpoint["id"], leaving)
     if workspace := workspace_of_subnet(reader, identifier.text):
-        _in_use("InUseSubnetCannotBeDeleted", "Subnet", identifier, workspace["id"])
+        _in_use("InUseSubnetCannotBeDeleted", "Subnet", identifier, workspace["id"], leaving)
 
 
-def _in_use(code: str, kind: str, identifier: ResourceId, user: str) -> None:
-    raise ApiError(code, f"{kind} {identifier.name} is in use by {user} and cannot be deleted.", 400)
+def _in_use(code: str, kind: str, identifier: ResourceId, user: str, leaving: Collection[str]) -> None:
+    if user.lower() not in leaving:
+        raise ApiError(code, f"{kind} {identifier.name} is in use by {user} and cannot be deleted.", 400)
 
 
-def referenced_by_subnet(reference: str, code: str, kind: str) -> Any:
+def referenced_by_subnet(reference: str, code: str, kind: str) -> Callable[[Reader, ResourceId, Collection[str]], None]:
     """A delete rule: refuse while a subnet names the resource in `reference`."""
 
-    def check(reader: Reader, identifier: ResourceId) -> None:
-        for subnet in state.of_type(reader, "Microsoft.Network/virtualNetworks/subnets"):
+    def check(reader: Reader, identifier: ResourceId, leaving: Collection[str]) -> None:
+        for subnet in state.of_type(reader, SUBNET):
             if (state.property_of(subnet, f"{reference}.id") or "").lower() == identifier.key:
-                _in_use(code, kind, identifier, subnet["id"])
+                _in_use(code, kind, identifier, subnet["id"], leaving)
 
     return check
 
 
-def in_use_network(reader: Reader, identifier: ResourceId) -> None:
-    for subnet in state.of_type(reader, "Microsoft.Network/virtualNetworks/subnets", identifier.text + "/subnets/"):
-        in_use_subnet(
-            reader, ResourceId(text=subnet["id"], subscription="", resource_group="", type=subnet["type"], names=(subnet["name"],))
-        )
-
-
-def in_use_public_ip(reader: Reader, identifier: ResourceId) -> None:
+def in_use_public_ip(reader: Reader, identifier: ResourceId, leaving: Collection[str]) -> None:
     for gateway in state.of_type(reader, "Microsoft.Network/natGateways"):
         if any(each["id"].lower() == identifier.key for each in gateway["properties"].get("publicIpAddresses") or []):
-            _in_use("PublicIPAddressCannotBeDeleted", "Public IP address", identifier, gateway["id"])
+            _in_use("PublicIPAddressCannotBeDeleted", "Public IP address", identifier, gateway["id"], leaving)
 
 
-def zone_with_links(reader: Reader, identifier: ResourceId) -> None:
-    for link in state.of_type(reader, "Microsoft.Network/privateDnsZones/virtualNetworkLinks", identifier.text + "/"):
-        raise ApiError("CannotDeleteResource", f"Private DNS zone {identifier.name} has the link {link['name']}; delete it first.", 409)
+# What Azure fills in
+
+
+def fill_subnet(_: Reader, __: ResourceId, document: Document) -> None:
+    document["properties"].setdefault("privateEndpointNetworkPolicies", "Disabled")
+    document["properties"].setdefault("privateLinkServiceNetworkPolicies", "Enabled")
+
+
+def fill_public_ip(_: Reader, identifier: ResourceId, document: Document) -> None:
+    properties = document["properties"]
+    document.setdefault("sku", {"name": "Standard", "tier": "Regional"}).setdefault("tier", "Regional")
+    properties.setdefault("publicIPAllocationMethod", "Static" if document["sku"].get("name") == "Standard" else "Dynamic")
+    properties.setdefault("publicIPAddressVersion", "IPv4")
+    properties.setdefault("idleTimeoutInMinutes", 4)
+    # 203.0.113.0/24 is the documentation range: nothing here routes.
+    properties.setdefault("ipAddress", f"203.0.113.{sum(identifier.key.encode()) % 254 + 1}")
+
+
+_DEFAULT_RULES = (
+    ("AllowVnetInBound", 65000, "Inbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    ("AllowAzureLoadBalancerInBound", 65001, "Inbound", "Allow", "AzureLoadBalancer", "*"),
+    ("DenyAllInBound", 65500, "Inbound", "Deny", "*", "*"),
+    ("AllowVnetOutBound", 65000, "Outbound", "Allow", "VirtualNetwork", "VirtualNetwork"),
+    ("AllowInternetOutBound", 65001, "Outbound", "Allow", "*", "Internet"),
+    ("DenyAllOutBound", 65500, "Outbound", "Deny", "*", "*"),
+)
+
+
+def shown_security_group(_: Reader, document: Document) -> dict[str, Any]:
+    """The six rules that every security group has."""
+    rules = [
+        {
+            "id": f"{document['id']}/defaultSecurityRules/{name}",
+            "name": name,
+            "type": "Microsoft.Network/networkSecurityGroups/defaultSecurityRules",
+            "properties": {
+                "access": access,
+                "direction": direction,
+                "priority": priority,
+                "protocol": "*",
+                "sourceAddressPrefix": source,
+                "sourcePortRange": "*",
+                "destinationAddressPrefix": destination,
+                "destinationPortRange": "*",
+                "provisioningState": "Succeeded",
+            },
+        }
+        for name, priority, direction, access, source, destination in _DEFAULT_RULES
+    ]
+    return {"defaultSecurityRules": rules}

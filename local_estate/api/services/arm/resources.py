@@ -1,91 +1,43 @@
-"""PUT, GET, list and DELETE of any type in the table, and what follows from them: bytes on disk, ports of workspaces."""
+"""PUT, GET and list of any type in the table, and what follows from them: bytes on disk, ports of workspaces."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from local_estate import tenancy
 from local_estate.api.kernel.call import Call, Estate, Reply
 from local_estate.api.kernel.errors import ApiError, not_supported
 from local_estate.api.kernel.store import Document, Reader, Transaction
-from local_estate.api.services.arm import data_rules, ids, state, vault
+from local_estate.api.services.arm import deleted_vaults, deletion, ids, operations, requests, state, storage_bytes, vault
 from local_estate.api.services.arm.ids import ResourceId
-from local_estate.api.services.arm.types import TYPES, ArmType
+from local_estate.api.services.arm.types import TOP_LEVEL, TYPES, ArmType
 
-OPERATION = "arm.operation"
 FIRST_WORKSPACE = 3_141_592_653_589_793
 _TAGS = (50, 512, 256)  # how many, name length, value length
-_TOP_LEVEL = {
-    "id",
-    "name",
-    "type",
-    "location",
-    "tags",
-    "properties",
-    "sku",
-    "kind",
-    "identity",
-    "zones",
-    "extendedLocation",
-    "managedBy",
-    "etag",
-}
-
-
-def _identify(call: Call) -> tuple[ResourceId, ArmType]:
-    identifier = ids.parse(call.path)
-    if identifier.subscription.lower() != tenancy.SUBSCRIPTION_ID:
-        raise ApiError("SubscriptionNotFound", f"The subscription '{identifier.subscription}' could not be found.", 404)
-    if not call.query.get("api-version"):
-        raise ApiError("MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.", 400)
-    known = TYPES.get(identifier.type.lower())
-    if known is None:
-        raise not_supported(f"the Azure resource type {identifier.type}")
-    return identifier, known
-
-
-def _authorize(call: Call, identifier: ResourceId, action: str) -> None:
-    """Readers read; Contributors and Owners write; role assignments need Owner."""
-    roles = (
-        ["Owner"] if identifier.type.lower() == "microsoft.authorization/roleassignments" and action != "read" else ["Owner", "Contributor"]
-    )
-    roles += ["Reader"] if action == "read" else []
-    object_id = call.caller.object_id
-    scope = identifier.scope or identifier.text
-    if not any(state.has_role(call.estate, object_id=object_id, role_name=role, scope=scope) for role in roles):
-        raise ApiError(
-            "AuthorizationFailed",
-            f"The client '{call.caller.name}' with object id '{object_id}' does not have authorization to perform action "
-            f"'{identifier.type}/{action}' over scope '{identifier.text}'.",
-            403,
-        )
 
 
 def put(call: Call) -> Reply:
-    identifier, known = _identify(call)
-    _authorize(call, identifier, "write")
-    body = _body(call.json)
+    identifier, known = requests.identify(call)
+    requests.authorize(call, identifier, "write")
+    gone: list[Document] = []
     with call.store.transaction() as transaction:
         before = state.get(transaction, identifier.text)
         _check_parents(transaction, identifier)
-        if not known.allows(identifier.name):
-            raise ApiError(known.name_code, f"'{identifier.name}' is no valid name for {known.name}.", 400)
-        document = _document(identifier, known, body, before)
-        for path in known.required:
-            _require(document, path, known.name)
-        for check in known.checks:
-            check(transaction, identifier, document)
-        for fill in known.fill:
-            fill(transaction, identifier, document)
-        _effects(call.estate, transaction, identifier, document, before)
-        document["properties"]["provisioningState"] = "Succeeded"
-        transaction.put(state.RESOURCE, identifier.key, document)
-        operation = _operation(transaction, identifier) if known.asynchronous and before is None else ""
+        document = _checked(transaction, call, identifier, known, call.json, before)
+        occupies = known.occupies(document) if known.occupies else ""
+        operations.refuse_while_running(call.estate, transaction, identifier, occupies)
+        if before is None:
+            storage_bytes.clear(call.estate, document)  # left over if the service died between a deletion's commit and its clearing
+        _store(call.estate, transaction, identifier, document, before)
+        gone = _put_inline(call, transaction, identifier, known, call.json)
+        operation = ""
+        if known.asynchronous and before is None:
+            operation = operations.begin(call.estate, transaction, identifier, occupies)
+        else:
+            operations.seen(transaction, identifier)
+    deletion.clear(call.estate, gone)
     _after_commit(call.estate, document)
-    shown = _shown(call.store.read, document)
+    shown = show(call.store.read, document)
     if not operation:
         return Reply(status=200 if before else 201, body=shown)
     base = call.estate.base_url(call.face, None)
@@ -94,11 +46,61 @@ def put(call: Call) -> Reply:
     return Reply(status=201, body=shown, headers=headers)
 
 
-def _body(body: dict[str, Any]) -> dict[str, Any]:
-    if unknown := set(body) - _TOP_LEVEL:
+def _checked(
+    transaction: Transaction, call: Call, identifier: ResourceId, known: ArmType, body: dict[str, Any], before: Document | None
+) -> Document:
+    """The document to store: the body, checked, and what the service fills in. Raises ApiError as Azure words it."""
+    _check_body(body)
+    if not known.allows(identifier.name):
+        raise ApiError(known.name_code, f"'{identifier.name}' is no valid name for {known.name}.", 400)
+    document = _document(identifier, known, body, before)
+    for path in known.required:
+        _require(document, path, known.name)
+    requests.authorize_links(call, identifier, known, document)
+    if document["type"] == "Microsoft.KeyVault/vaults":
+        deleted_vaults.expire(call.estate, transaction)
+    for check in known.checks:
+        check(transaction, identifier, document)
+    for fill in known.fill:
+        fill(transaction, identifier, document)
+    return document
+
+
+def _store(estate: Estate, transaction: Transaction, identifier: ResourceId, document: Document, before: Document | None) -> None:
+    _effects(estate, transaction, identifier, document, before)
+    document["properties"]["provisioningState"] = "Succeeded"
+    transaction.put(state.RESOURCE, identifier.key, document)
+
+
+def _put_inline(call: Call, transaction: Transaction, identifier: ResourceId, known: ArmType, body: dict[str, Any]) -> list[Document]:
+    """Sub-collections in the body replace all there are; what the body leaves out stays. Returns what that deleted."""
+    gone: list[Document] = []
+    for field in known.inline:
+        items = (body.get("properties") or {}).get(field)
+        if items is None:
+            continue
+        kind = TYPES[f"{known.name}/{field}".lower()]
+        wanted = {str(item.get("name") or "").lower(): item for item in items}
+        if "" in wanted or len(wanted) < len(items):
+            raise ApiError("InvalidRequestFormat", f"Each of the {field} of {identifier.name} needs a name of its own.", 400)
+        for child in list(state.of_type(transaction, kind.name, f"{identifier.text}/{field}/")):
+            if child["name"].lower() not in wanted:
+                gone += deletion.remove(call.estate, transaction, child)
+        for item in wanted.values():
+            child_id = ids.parse(f"{identifier.text}/{field}/{item['name']}")
+            before = state.get(transaction, child_id.text)
+            document = _checked(transaction, call, child_id, kind, item, before)
+            _store(call.estate, transaction, child_id, document, before)
+    return gone
+
+
+def _check_body(body: dict[str, Any]) -> None:
+    if unknown := set(body) - TOP_LEVEL:
         raise ApiError(
             "InvalidRequestContent", f"Could not find member '{sorted(unknown)[0]}' on object of type 'ResourceDefinition'.", 400
         )
+    if not isinstance(body.get("properties") or {}, dict):
+        raise ApiError("InvalidRequestContent", "The member 'properties' must be an object.", 400)
     tags = body.get("tags") or {}
     if len(tags) > _TAGS[0]:
         raise ApiError("InvalidTags", f"The resource has {len(tags)} tags; at most {_TAGS[0]} are allowed.", 400)
@@ -107,7 +109,6 @@ def _body(body: dict[str, Any]) -> dict[str, Any]:
             raise ApiError(
                 "InvalidTagNameOrValue", f"The tag '{name}' is longer than {_TAGS[1]} (name) or {_TAGS[2]} (value) characters.", 400
             )
-    return body
 
 
 def _check_parents(reader: Reader, identifier: ResourceId) -> None:
@@ -118,7 +119,9 @@ def _check_parents(reader: Reader, identifier: ResourceId) -> None:
     if identifier.scope and len(identifier.scope.strip("/").split("/")) > 2 and state.get(reader, identifier.scope) is None:
         raise ApiError("ResourceNotFound", f"The Resource '{identifier.scope}' was not found.", 404)
     parent = identifier.parent
-    if parent and state.get(reader, parent) is None and not parent.lower().endswith("/blobservices/default"):
+    # Blob services are there with their account.
+    parent = parent.rsplit("/", 2)[0] if parent and parent.lower().endswith("/blobservices/default") else parent
+    if parent and state.get(reader, parent) is None:
         raise ApiError(
             "ParentResourceNotFound", f"Can not perform requested operation on nested resource. Parent resource '{parent}' not found.", 404
         )
@@ -127,9 +130,9 @@ def _check_parents(reader: Reader, identifier: ResourceId) -> None:
 def _document(identifier: ResourceId, known: ArmType, body: dict[str, Any], before: Document | None) -> Document:
     document: Document = {**body, "id": identifier.text, "name": identifier.name, "type": known.name}
     if before:
-        document["id"] = before["id"]
+        document["id"], document["name"] = before["id"], before["name"]
     document["properties"] = dict(body.get("properties") or {})
-    for field in known.inline:
+    for field in (*known.inline, *known.computed):
         document["properties"].pop(field, None)
     if known.location:
         location = str(body.get("location") or (before or {}).get("location") or "").replace(" ", "").lower()
@@ -143,10 +146,11 @@ def _document(identifier: ResourceId, known: ArmType, body: dict[str, Any], befo
                 409,
             )
         document["location"] = location
-    # What the service made up once stays: a PUT from the client does not carry it.
-    for name in ("customerId", "workspaceId", "workspaceUrl", "ipAddress"):
+    # What the service made up once stays: a PUT from the client does not carry it, and cannot change it.
+    for name in known.lasting:
+        document["properties"].pop(name, None)
         if before and name in before["properties"]:
-            document["properties"].setdefault(name, before["properties"][name])
+            document["properties"][name] = before["properties"][name]
     return document
 
 
@@ -166,14 +170,14 @@ def _effects(estate: Estate, transaction: Transaction, identifier: ResourceId, d
             number = transaction.next("arm.workspace", start=FIRST_WORKSPACE)
             properties |= {"workspaceId": str(number), "workspaceUrl": f"adb-{number}.{number % 20}.azuredatabricks.net"}
             properties["createdDateTime"] = datetime.fromtimestamp(estate.clock.now(), UTC).isoformat()
-        else:
-            properties["createdDateTime"] = before["properties"]["createdDateTime"]
         if managed := properties.get("managedResourceGroupId"):
             group = ids.parse(managed)
             made = {"id": managed, "name": group.name, "type": group.type, "location": document["location"], "managedBy": identifier.text}
             transaction.put(state.RESOURCE, group.key, {**made, "properties": {"provisioningState": "Succeeded"}})
     elif kind == "Microsoft.KeyVault/vaults":
-        transaction.delete(data_rules.DELETED_VAULT, identifier.name.lower())
+        if before is None:
+            deleted_vaults.recover(transaction, document)
+        properties.pop("createMode", None)  # an instruction, no state
     elif kind == "Microsoft.KeyVault/vaults/secrets":
         value = properties.pop("value", None)
         changed = vault.keep(estate, transaction, identifier, str(value)) if value is not None else False
@@ -185,65 +189,55 @@ def _effects(estate: Estate, transaction: Transaction, identifier: ResourceId, d
 
 def _after_commit(estate: Estate, document: Document) -> None:
     """Directories and ports follow the committed document, so that a crash in between heals at the next PUT or start."""
-    if document["type"].lower().startswith("microsoft.storage/storageaccounts"):
-        directory = estate.paths.adls / document["id"].split("/")[8].lower()
-        if document["type"].endswith("/containers"):
-            directory = directory / document["name"].lower()
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    elif document["type"] == "Microsoft.Databricks/workspaces":
+    storage_bytes.provide(estate, document)
+    if document["type"] == "Microsoft.Databricks/workspaces":
         properties = document["properties"]
         estate.open_workspace(int(properties["workspaceId"]), properties["workspaceUrl"], document["id"])
 
 
-def _operation(transaction: Transaction, identifier: ResourceId) -> str:
-    number = transaction.next("arm.operation")
-    path = f"/subscriptions/{identifier.subscription}/providers/{identifier.type.split('/')[0]}/operationStatuses/{number}"
-    transaction.put(OPERATION, path.lower(), {"polls": 0})
-    return path
-
-
-def poll(call: Call) -> dict[str, Any]:
-    """InProgress once, so that pollers are exercised, then Succeeded."""
-    with call.store.transaction() as transaction:
-        found = transaction.get(OPERATION, call.path.lower())
-        if found is None:
-            raise ApiError("OperationNotFound", f"The operation {call.path} was not found.", 404)
-        transaction.put(OPERATION, call.path.lower(), {"polls": min(found["polls"] + 1, 2)})
-    return {"id": call.path, "status": "Succeeded" if found["polls"] else "InProgress"}
-
-
-def _shown(reader: Reader, document: Document) -> Document:
-    """As ARM returns it: sub-collections read back, our own bookkeeping left out."""
-    shown = {name: value for name, value in document.items() if name in _TOP_LEVEL}
+def show(reader: Reader, document: Document) -> Document:
+    """As ARM returns it: sub-collections and what follows from other resources read back, our own bookkeeping left out."""
+    shown = {name: value for name, value in document.items() if name in TOP_LEVEL}
     known = TYPES[document["type"].lower()]
-    if known.inline:
-        inline = {
-            field: [_shown(reader, child) for child in state.of_type(reader, f"{known.name}/{field}", f"{document['id']}/{field}/")]
-            for field in known.inline
-        }
-        shown["properties"] = {**shown["properties"], **inline}
-    return shown
+    extra: dict[str, Any] = {
+        field: [show(reader, child) for child in state.of_type(reader, f"{known.name}/{field}", f"{document['id']}/{field}/")]
+        for field in known.inline
+    }
+    for view in known.views:
+        extra |= view(reader, document)
+    return {**shown, "properties": {**shown["properties"], **extra}} if extra else shown
 
 
 def get(call: Call) -> Document:
-    identifier, known = _identify(call)
-    _authorize(call, identifier, "read")
+    identifier, known = requests.identify(call)
+    requests.authorize(call, identifier, "read")
+    if operations.pending(call.store.read, identifier):
+        with call.store.transaction() as transaction:
+            operations.seen(transaction, identifier)
     document = state.get(call.store.read, identifier.text)
-    if document is None and known.singleton and identifier.parent and state.get(call.store.read, identifier.parent):
-        return {"id": identifier.text, "name": identifier.name, "type": known.name, "properties": {}}
     if document is None:
         _check_parents(call.store.read, identifier)
+        if known.singleton:
+            return {"id": identifier.text, "name": identifier.name, "type": known.name, "properties": {}}
+        if identifier.type == "Microsoft.Resources/resourceGroups":
+            raise ApiError("ResourceGroupNotFound", f"Resource group '{identifier.resource_group}' could not be found.", 404)
         raise ApiError(
-            "ResourceGroupNotFound" if identifier.type == "Microsoft.Resources/resourceGroups" else "ResourceNotFound",
+            "ResourceNotFound",
             f"The Resource '{identifier.type}/{'/'.join(identifier.names)}' under resource group "
             f"'{identifier.resource_group}' was not found.",
             404,
         )
-    return _shown(call.store.read, document)
+    return show(call.store.read, document)
+
+
+def exists(call: Call) -> Reply:
+    get(call)
+    return Reply(status=204, body=b"")
 
 
 def listing(call: Call) -> dict[str, Any]:
     """`…/providers/Namespace/type` and `/subscriptions/{s}/resourceGroups`: every resource of the type below the scope."""
+    requests.require_api_version(call)
     path = "/" + call.path.strip("/")
     if path.lower().endswith("/resourcegroups"):
         kind, scope = "Microsoft.Resources/resourceGroups", path
@@ -251,20 +245,16 @@ def listing(call: Call) -> dict[str, Any]:
         scope, _, rest = path.rpartition("/providers/")
         parts = rest.split("/")
         kind = "/".join([parts[0], *parts[1::2]])
-        scope = path if len(parts) > 2 else scope
+        scope = path.rpartition("/")[0] if len(parts) > 2 else scope
     if kind.lower() not in TYPES:
         raise not_supported(f"the Azure resource type {kind}")
+    _check_parents(call.store.read, ids.parse(f"{path}/any"))
     found = [
-        _shown(call.store.read, each)
+        show(call.store.read, each)
         for each in state.of_type(call.store.read, kind)
-        if ids.contains(scope, each["id"]) and _may_read(call, each["id"])
+        if ids.contains(scope, each["id"]) and requests.may(call, each["id"], "read")
     ]
     return {"value": found}
-
-
-def _may_read(call: Call, identifier: str) -> bool:
-    roles = ("Owner", "Contributor", "Reader")
-    return any(state.has_role(call.estate, object_id=call.caller.object_id, role_name=role, scope=identifier) for role in roles)
 
 
 def read(call: Call) -> Any:
@@ -274,49 +264,3 @@ def read(call: Call) -> Any:
     if call.path.lower().rstrip("/").endswith("/resourcegroups") or (segments and segments % 2 == 0):
         return listing(call)
     return get(call)
-
-
-def delete(call: Call) -> Reply:
-    identifier, known = _identify(call)
-    _authorize(call, identifier, "delete")
-    with call.store.transaction() as transaction:
-        document = state.get(transaction, identifier.text)
-        if document is None:
-            return Reply(status=204, body=b"")
-        doomed = list(_below(transaction, identifier, document))
-        for check in known.deletes:
-            check(transaction, identifier)
-        for each in doomed:
-            _forget(call.estate, transaction, each)
-    for each in doomed:
-        _after_delete(call.estate, each)
-    return Reply(status=200, body={})
-
-
-def _below(reader: Reader, identifier: ResourceId, document: Document) -> Iterator[Document]:
-    """The resource and what goes with it: children, and for a group everything in it."""
-    yield document
-    for _, each in reader.find(state.RESOURCE, prefix=identifier.key + "/"):
-        yield each
-    if document["type"] == "Microsoft.Databricks/workspaces" and (managed := document["properties"].get("managedResourceGroupId")):
-        group = state.get(reader, managed)
-        if group:
-            yield group
-
-
-def _forget(estate: Estate, transaction: Transaction, document: Document) -> None:
-    key = document["id"].lower()
-    transaction.delete(state.RESOURCE, key)
-    if document["type"] == "Microsoft.KeyVault/vaults/secrets":
-        transaction.delete(vault.VALUE, key)
-    elif document["type"] == "Microsoft.KeyVault/vaults":
-        transaction.put(data_rules.DELETED_VAULT, document["name"].lower(), {"id": document["id"], "deleted": estate.clock.now()})
-
-
-def _after_delete(estate: Estate, document: Document) -> None:
-    if document["type"] == "Microsoft.Storage/storageAccounts":
-        shutil.rmtree(estate.paths.adls / document["name"].lower(), ignore_errors=True)
-    elif document["type"].endswith("/blobServices/containers"):
-        shutil.rmtree(estate.paths.adls / document["id"].split("/")[8].lower() / document["name"].lower(), ignore_errors=True)
-    elif document["type"] == "Microsoft.Databricks/workspaces":
-        estate.close_workspace(int(document["properties"]["workspaceId"]))

@@ -14,11 +14,13 @@ from local_estate.api.kernel.store import Document, Reader
 from local_estate.api.services.arm import ids
 
 RESOURCE = "arm.resource"
+SOFT_DELETED_VAULT = "arm.soft-deleted-vault"  # by lower-case name: {"vault", "secrets": [[key, document, value]], "deleted", "purged"}
 
 ROLES = {
     "8e3af657-a8ff-443c-a75c-2fe8c4bcb635": "Owner",
     "b24988ac-6180-42a0-ab88-20f7382dd24c": "Contributor",
     "acdd72a7-3385-48ef-bd42-f606fba81ae7": "Reader",
+    "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9": "User Access Administrator",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
     "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",

@@ -43,4 +43,8 @@ def secret(estate: Estate, *, vault_resource_id: str, name: str) -> str:
     stored = estate.store.read.get(VALUE, f"{vault_resource_id}/secrets/{name}".lower())
     if stored is None:
         raise ApiError("RESOURCE_DOES_NOT_EXIST", f"Secret {name} was not found in Key Vault {vault['name']}.")
+    document = state.get(estate.store.read, f"{vault_resource_id}/secrets/{name}")
+    # Dates do not matter here: Key Vault hands out expired and not yet valid secrets.
+    if (state.property_of(document, "attributes") or {}).get("enabled") is False:
+        raise ApiError("PERMISSION_DENIED", f"Operation get is not allowed on a disabled secret: {name} in Key Vault {vault['name']}.")
     return cipher(estate).decrypt(stored["value"].encode()).decode()

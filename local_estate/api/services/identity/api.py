@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.routing import Service
-from local_estate.api.services.identity import access, oauth, principals, scim
+from local_estate.api.services.identity import assignments, client_secrets, federation, oauth, principals, scim, tokens
 
 
 def _start(estate: Estate) -> Callable[[], None]:
@@ -16,7 +16,7 @@ def _start(estate: Estate) -> Callable[[], None]:
 
 SERVICE = Service(
     name="identity",
-    routes=(*oauth.ROUTES, *scim.ROUTES, *access.ROUTES),
+    routes=(*oauth.ROUTES, *scim.ROUTES, *client_secrets.ROUTES, *tokens.ROUTES, *assignments.ROUTES, *federation.ROUTES),
     provides={
         "identity.admit": principals.admit,
         "identity.principal": principals.principal,

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from local_estate import tenancy
-from local_estate.api.kernel.call import Call
+from local_estate.api.kernel.call import Call, Reply
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.identity import ARM_AUDIENCE, DATABRICKS_AUDIENCE, PRINCIPAL, TOKEN_SECONDS, VAULT_AUDIENCE, Principal
 from local_estate.api.kernel.routing import Face, Route
-from local_estate.api.services.identity import principals
+from local_estate.api.services.identity import federation, principals
 
+_CREDENTIALS = "client_credentials"
 _ENTRA_AUDIENCES = {ARM_AUDIENCE, DATABRICKS_AUDIENCE, VAULT_AUDIENCE}
 
 
@@ -31,12 +32,12 @@ def _client(call: Call, form: dict[str, str]) -> dict[str, Any]:
     return document
 
 
-def _form(call: Call) -> dict[str, str]:
+def _form(call: Call, *grants: str) -> dict[str, str]:
     form = dict(parse_qsl(call.body.decode("utf-8", "replace")))
     grant = form.get("grant_type", "")
-    if grant != "client_credentials":
+    if grant not in grants:
         raise ApiError(
-            "unsupported_grant_type", f"The local estate issues tokens for client_credentials, not {grant or 'no grant_type'}.", 400
+            "unsupported_grant_type", f"The local estate issues tokens for {' and '.join(grants)}, not {grant or 'no grant_type'}.", 400
         )
     return form
 
@@ -44,7 +45,7 @@ def _form(call: Call) -> dict[str, str]:
 def _entra(call: Call) -> dict[str, Any]:
     if call.path_parameters["tenant"] != tenancy.TENANT_ID:
         raise ApiError("invalid_request", f"Tenant '{call.path_parameters['tenant']}' not found.", 400)
-    form = _form(call)
+    form = _form(call, _CREDENTIALS)
     resource = form.get("resource") or form.get("scope", "").removesuffix("/.default")
     if resource.rstrip("/") not in _ENTRA_AUDIENCES:
         raise ApiError("invalid_scope", f"The resource {resource!r} is none this tenant issues tokens for.", 400)
@@ -56,13 +57,18 @@ def _entra(call: Call) -> dict[str, Any]:
 
 
 def _databricks(call: Call) -> dict[str, Any]:
-    form = _form(call)
+    form = _form(call, _CREDENTIALS, federation.EXCHANGE)
     if (scope := form.get("scope", "all-apis")) != "all-apis":
         raise ApiError("invalid_scope", f"The scope {scope!r} is not supported; ask for all-apis.", 400)
-    document = _client(call, form)
+    document = federation.exchanged(call, form) if form["grant_type"] == federation.EXCHANGE else _client(call, form)
     principals.admit(call.estate, principal=Principal.of(document), face=call.face, workspace_id=call.workspace_id)
     token = call.estate.tokens.oauth(principal_id=document["id"], workspace_id=call.workspace_id)
     return {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_SECONDS, "scope": "all-apis"}
+
+
+def _sign_in_page(_: Call) -> Reply:
+    """Clients read the tenant out of the redirect; nobody signs in by browser here."""
+    return Reply(status=302, headers={"location": f"https://login.microsoftonline.com/{tenancy.TENANT_ID}/oauth2/authorize"}, body={})
 
 
 def _base(call: Call) -> str:
@@ -93,6 +99,7 @@ _BOTH = (Face.ACCOUNT, Face.WORKSPACE)
 
 def _anonymous(method: str, path: str, handler: Any, *faces: Face) -> Route:
     style: Any = "oauth" if method == "POST" else "databricks"
+    handler = principals.of_this_account(handler) if "{account}" in path else handler
     return Route(method=method, path=path, handler=handler, faces=faces, level="executed", anonymous=True, errors=style)
 
 
@@ -101,6 +108,8 @@ ROUTES = (
     _anonymous("POST", "/{tenant}/oauth2/token", _entra, Face.ARM),
     _anonymous("POST", "/oidc/v1/token", _databricks, *_BOTH),
     _anonymous("POST", "/oidc/accounts/{account}/v1/token", _databricks, Face.ACCOUNT),
+    _anonymous("GET", "/aad/auth", _sign_in_page, Face.WORKSPACE),
+    _anonymous("GET", "/oidc/oauth2/v2.0/authorize", _sign_in_page, *_BOTH),
     _anonymous("GET", "/.well-known/databricks-config", _config, *_BOTH),
     _anonymous("GET", "/oidc/.well-known/oauth-authorization-server", _authorization_server, *_BOTH),
     _anonymous("GET", "/oidc/accounts/{account}/.well-known/oauth-authorization-server", _authorization_server, Face.ACCOUNT),

@@ -10,15 +10,16 @@ import secrets
 from typing import Any
 
 from local_estate import tenancy
-from local_estate.api.kernel.call import Estate
+from local_estate.api.kernel.call import Call, Estate
 from local_estate.api.kernel.errors import ApiError
-from local_estate.api.kernel.identity import PRINCIPAL, Principal
-from local_estate.api.kernel.routing import Face
+from local_estate.api.kernel.identity import PRINCIPAL, TOKEN, Principal
+from local_estate.api.kernel.routing import Face, Handler
 from local_estate.api.kernel.store import Reader, Transaction
 
 GROUP = "identity.group"  # {"id", "display_name", "members": [ids], "workspace_id": None | int, …}
 ASSIGNMENT = "identity.assignment"  # "<workspace id>/<principal id>" → {"permissions": ["USER" | "ADMIN"]}
 SECRET = "identity.secret"  # noqa: S105  "<principal id>/<secret id>" → hash, status, times
+FEDERATION = "identity.federation"  # "<service principal id or account>/<policy id>" → the policy
 FIRST_ID = 4_611_686_018_427_000
 
 
@@ -58,6 +59,29 @@ def principal(estate: Estate, *, name: str = "", id: str = "") -> dict[str, Any]
     return estate.store.read.first(PRINCIPAL, {"name": name})
 
 
+def named(reader: Reader, name: str) -> dict[str, Any] | None:
+    """A user or service principal by e-mail or application id, without regard to case."""
+    return next((document for _, document in reader.find(PRINCIPAL) if document["name"].lower() == name.lower()), None)
+
+
+def forget(transaction: Transaction, identifier: str) -> None:
+    """A principal or group leaves the account: its groups, its workspaces, its secrets and tokens with it."""
+    transaction.delete(PRINCIPAL, identifier)
+    transaction.delete(GROUP, identifier)
+    for key, containing in transaction.find(GROUP):
+        if identifier in containing["members"]:
+            transaction.put(GROUP, key, {**containing, "members": [each for each in containing["members"] if each != identifier]})
+    for key, _ in transaction.find(ASSIGNMENT):
+        if key.endswith(f"/{identifier}"):
+            transaction.delete(ASSIGNMENT, key)
+    for key, _ in transaction.find(SECRET, prefix=f"{identifier}/"):
+        transaction.delete(SECRET, key)
+    for key, _ in transaction.find(TOKEN, where={"principal_id": identifier}):
+        transaction.delete(TOKEN, key)
+    for key, _ in transaction.find(FEDERATION, prefix=f"{identifier}/"):
+        transaction.delete(FEDERATION, key)
+
+
 def group(estate: Estate, *, name: str) -> dict[str, Any] | None:
     """An account group by display name, without regard to case; workspace-local groups are no account groups."""
     for _, document in estate.store.read.find(GROUP):
@@ -86,15 +110,26 @@ def grantee(estate: Estate, *, name: str) -> str | None:
     """The canonical name of a grant's principal: an account group, an application id or a user. None for anything else."""
     if found := group(estate, name=name):
         return str(found["display_name"])
-    for _, document in estate.store.read.find(PRINCIPAL):
-        if document["name"].lower() == name.lower():
-            return str(document["name"])
+    if document := named(estate.store.read, name):
+        return str(document["name"])
     return "account users" if name == "account users" else None
 
 
 def is_account_admin(estate: Estate, *, principal_id: str) -> bool:
     document = estate.store.read.get(PRINCIPAL, principal_id) or {}
     return "account_admin" in document.get("roles", ())
+
+
+def require_account_admin(call: Call) -> None:
+    if not is_account_admin(call.estate, principal_id=call.caller.id):
+        raise ApiError("PERMISSION_DENIED", f"Only account admins can do this; {call.caller.name} is none.")
+
+
+def require_workspace_admin(call: Call) -> None:
+    """On a workspace's face: account admins need to be its admins too."""
+    assert call.workspace_id is not None  # noqa: S101  routes of workspace faces only
+    if not is_workspace_admin(call.estate, principal_id=call.caller.id, workspace_id=call.workspace_id):
+        raise ApiError("PERMISSION_DENIED", f"Only admins of the workspace can do this; {call.caller.name} is none.")
 
 
 def permissions(estate: Estate, principal_id: str, workspace_id: int) -> set[str]:
@@ -122,7 +157,12 @@ def _contributes(estate: Estate, principal_id: str, workspace_id: int) -> bool:
 
 
 def admit(estate: Estate, *, principal: Principal, face: Face, workspace_id: int | None) -> None:
-    """Raises ApiError 403 when the caller is no member of the workspace, or its principal is inactive."""
+    """Raises ApiError 403 when the caller is no member of the workspace, or its principal is inactive.
+
+    ARM admits by role assignments alone.
+    """
+    if face is Face.ARM:
+        return
     document = estate.store.read.get(PRINCIPAL, principal.id) or {}
     if not document.get("active", True):
         raise ApiError("PERMISSION_DENIED", f"{principal.display_name or principal.name} is inactive.")
@@ -130,6 +170,18 @@ def admit(estate: Estate, *, principal: Principal, face: Face, workspace_id: int
         return
     if not permissions(estate, principal.id, workspace_id) and not _contributes(estate, principal.id, workspace_id):
         raise ApiError("PERMISSION_DENIED", f"{principal.name} is not a member of workspace {workspace_id}.")
+
+
+def of_this_account(handler: Handler) -> Handler:
+    """A route with `{account}` in its path answers for the estate's one account."""
+
+    def checked(call: Call) -> Any:
+        account = call.path_parameters["account"]
+        if account.lower() != tenancy.ACCOUNT_ID:
+            raise ApiError("PERMISSION_DENIED", f"Account {account} does not exist or the caller is no member of it.")
+        return handler(call)
+
+    return checked
 
 
 def create_secret(estate: Estate, principal_id: str, seconds: int) -> dict[str, Any]:
@@ -146,7 +198,7 @@ def create_secret(estate: Estate, principal_id: str, seconds: int) -> dict[str, 
 
 
 def holds_secret(estate: Estate, document: dict[str, Any], value: str) -> bool:
-    if document["name"] == tenancy.DEPLOYER_CLIENT_ID and secrets.compare_digest(value, estate.deployer_secret):
+    if document["name"] == tenancy.DEPLOYER_CLIENT_ID and secrets.compare_digest(value.encode(), estate.deployer_secret.encode()):
         return True
     stored = (each for _, each in estate.store.read.find(SECRET, prefix=f"{document['id']}/"))
     hashed = digest(value)

@@ -1,0 +1,101 @@
+"""Jobs, their permissions, and the outputs others bind to."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from lakehouse.contracts import SYSTEMS
+from tests.component.conftest import Plan
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+JOBS = {
+    "migrate": "migrate",
+    "bronze_autoloader": "bronze",
+    "silver_standardize": "silver",
+    "gold_marts": "gold",
+    "rag_build_idx": "rag_build_idx",
+    "maintenance": "maintenance",
+}
+
+
+def test_every_job_starts_an_entry_point_the_wheel_has(environment_plan: Plan) -> None:
+    project = tomllib.loads((REPOSITORY / "workloads" / "pyproject.toml").read_text())["project"]
+    offered = set(project.get("scripts", {})) | {name for group in project.get("entry-points", {}).values() for name in group}
+    started = {job.name: task["pythonWheelTask"]["entryPoint"] for job in environment_plan.all("Job") for task in job.inputs["tasks"]}
+    assert started == JOBS
+    assert set(started.values()) <= offered
+
+
+def test_jobs_get_catalog_names_as_literals_and_their_system_as_a_job_parameter(environment_plan: Plan) -> None:
+    prefix = {"dev": "dev_", "test": "test_", "prod": ""}[environment_plan.stack]
+    for job in environment_plan.all("Job"):
+        (task,) = job.inputs["tasks"]
+        named = task["pythonWheelTask"]["namedParameters"]
+        assert {key: named[key] for key in named if key.endswith("_catalog")} == {
+            f"{layer}_catalog": f"{prefix}ep_{layer}" for layer in ("raw", "curated", "marts", "ai")
+        }
+        by_system = job.name in {"bronze_autoloader", "silver_standardize"}
+        assert named.get("system") == ("{{job.parameters.system}}" if by_system else None)
+        assert job.inputs.get("parameters", []) == ([{"name": "system", "default": "cmdm"}] if by_system else [])
+
+
+def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -> None:
+    for job in environment_plan.all("Job"):
+        assert job.inputs["queue"] == {"enabled": True}
+        assert job.inputs["timeoutSeconds"] > 0
+        # One run per system at a time; everything else alone.
+        assert job.inputs["maxConcurrentRuns"] == (len(SYSTEMS) if job.inputs.get("parameters") else 1)
+
+
+def test_the_cluster_policy_is_for_engineers(environment_plan: Plan) -> None:
+    (use,) = [each for each in environment_plan.all("Permissions") if "clusterPolicyId" in each.inputs]
+    assert use.inputs["accessControls"] == [{"groupName": "data_engineering", "permissionLevel": "CAN_USE"}]
+
+
+def test_secrets_come_from_the_vault_and_engineers_read_them(environment_plan: Plan) -> None:
+    (acl,) = environment_plan.all("SecretAcl")
+    scopes = [each for each in environment_plan.resources if each.type == "databricks:index/secretScope:SecretScope"]
+    assert [each.inputs["backendType"] for each in scopes] == ["AZURE_KEYVAULT"]
+    assert (acl.inputs["principal"], acl.inputs["permission"]) == ("data_engineering", "READ")
+
+
+def test_owners_administer_the_workspace_and_everyone_else_uses_it(environment_plan: Plan) -> None:
+    levels = {each.name: each.inputs["permissions"] for each in environment_plan.all("MwsPermissionAssignment")}
+    assert {name for name, level in levels.items() if level == ["ADMIN"]} == {"MT-platform-owners"}
+    assert {"sp-etl", "sp-airflow", "data_engineering"} <= {name for name, level in levels.items() if level == ["USER"]}
+
+
+def test_the_outputs_are_the_ones_others_bind_to(environment_plan: Plan) -> None:
+    outputs = environment_plan.outputs
+    assert set(outputs["job_ids"]) == set(JOBS)
+    exported = {name: outputs[name] for name in outputs if name.startswith("JOB_")}
+    assert exported == {
+        "JOB_BRONZE_AUTLOADER_ID": outputs["job_ids"]["bronze_autoloader"],
+        "JOB_SILVER_STANDARDIZE_ID": outputs["job_ids"]["silver_standardize"],
+        "JOB_GOLD_MARTS_ID": outputs["job_ids"]["gold_marts"],
+        "JOB_RAG_BUILD_IDX_ID": outputs["job_ids"]["rag_build_idx"],
+        "JOB_MAINTENANCE_ID": outputs["job_ids"]["maintenance"],
+    }
+    assert {"workspace_url", "workspace_id", "workspace_resource_id", "catalogs", "landing_paths", "warehouse_id"} <= set(outputs)
+    assert set(outputs["landing_paths"]) == set(SYSTEMS)
+
+
+def test_the_daily_run_is_migrate_then_bronze_then_silver_then_gold(environment_plan: Plan) -> None:
+    steps = environment_plan.outputs["daily_run"]
+    assert [step["stage"] for step in steps] == sorted(step["stage"] for step in steps)
+    assert [(step["stage"], step["job"], step["parameters"].get("system")) for step in steps] == [
+        (0, "migrate", None),
+        *((1, "bronze_autoloader", system) for system in SYSTEMS),
+        *((2, "silver_standardize", system) for system in SYSTEMS),
+        (3, "gold_marts", None),
+    ]
+    assert all(step["job_id"] == environment_plan.outputs["job_ids"][step["job"]] for step in steps)
+
+
+def test_the_type_tokens_are_what_deployed_states_know(plan: Plan) -> None:
+    tokens = {each.type for each in plan.resources if each.type.startswith("lakehouse:")}
+    account = {"lakehouse:azure:Hub", "lakehouse:databricks:Account"}
+    azure = {f"lakehouse:azure:{name}" for name in ("Network", "DataLake", "KeyVault", "Workspace", "Monitoring", "PrivateEndpoints")}
+    inside = {f"lakehouse:databricks:{name}" for name in ("Membership", "Catalogs", "Compute", "SecretScope", "Artifact", "Jobs")}
+    assert tokens == (account if plan.stack == "shared" else azure | inside)
