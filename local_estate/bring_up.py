@@ -21,8 +21,11 @@ from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.paths import Paths
 from local_estate.process import ServiceDidNotStart, ServiceProcess
 from local_estate.spark.jars import ToolMissing, class_path, find_jdk
+from local_estate.up_to_date import UpToDate
 
 Say = Callable[[str], None]
+
+SHARED = "shared"
 
 EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
 
@@ -45,12 +48,20 @@ def prepare_data_plane(paths: Paths, *, say: Say) -> None:
     class_path(paths, jdk)
 
 
-def deploy(paths: Paths, stack: str, *, say: Say) -> None:
-    """`shared`, then the stack, each with the policy pack on. The outputs land in `$ESTATE_HOME/outputs-<stack>.json`."""
+def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
+    """`shared`, then the stack, each with the policy pack on. The outputs land in `$ESTATE_HOME/outputs-<stack>.json`.
+
+    `shared` is left alone where nothing an `up` reads has changed since its last one, unless `again`.
+    """
     prepare(paths, say=say)
     stacks = Stacks(paths)
-    for name in ("shared", stack):
-        stacks.up(name, [PolicyPack.of(paths, name)], config_file=released_config(paths, name))
+    standing = UpToDate(paths, SHARED)
+    if standing.holds and not again:
+        say(f"pulumi up {SHARED}: program, configuration, policies and state are as its last up left them (--again runs it)")
+    else:
+        stacks.up(SHARED, [PolicyPack.of(paths, SHARED)])
+        standing.record()
+    stacks.up(stack, [PolicyPack.of(paths, stack)], config_file=released_config(paths, stack))
     write_outputs(paths, stack, stacks.outputs(stack))
 
 

@@ -37,11 +37,12 @@ def up(
     day: Annotated[int, typer.Option(help="bring the samples up to this day (1 or 2)")] = 1,
     rows: RowsOption = 50_000,
     no_day: Annotated[bool, typer.Option("--no-day", help="deploy only; land and run nothing")] = False,
+    again: Annotated[bool, typer.Option("--again", help="run `shared` even if nothing has changed since its last up")] = False,
 ) -> None:
     """Estate, engine, stacks `shared` and STACK with the policy pack, then days of data through the exported jobs. Safe to repeat."""
     paths = Paths.from_environment()
     started = time.monotonic()
-    bring_up.deploy(paths, stack, say=_say)
+    bring_up.deploy(paths, stack, say=_say, again=again)
     if not no_day:
         for number in range(1, day + 1):
             bring_up.run_day(paths, stack, day=number, rows=rows, say=_say)

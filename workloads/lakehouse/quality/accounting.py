@@ -47,6 +47,16 @@ def accounting(rows: DataFrame, silver: DatasetContract, *, batch_id: int, run_i
     )
 
 
+def recorded(files: list[Row], account: DataFrame) -> DataFrame:
+    """Collected rows of `account` as a DataFrame again, so that writing them does not count the batch a second time.
+
+    Literals, since createDataFrame() would start Python workers for a handful of rows.
+    """
+    types = account.schema
+    rows = [F.struct(*[F.lit(row[field.name]).cast(field.dataType).alias(field.name) for field in types]) for row in files]
+    return account.sparkSession.range(1).select(F.inline(F.array(*rows)))
+
+
 def totals(files: list[Row]) -> BatchTotals:
     """Sums accounting rows. Raises RowsLost when they do not balance: then a rule gave a row no outcome, and nothing may be written."""
     sums = {name: sum(int(row[f"rows_{name}"]) for row in files) for name in ("in", *OUTCOMES)}

@@ -10,7 +10,7 @@ from lakehouse import merge
 from lakehouse.append import MicroBatch, append_once
 from lakehouse.contracts import DatasetContract, Kind, contract, load_contracts, of_system
 from lakehouse.names import Catalogs
-from lakehouse.quality.accounting import BatchTotals, accounting, totals
+from lakehouse.quality.accounting import BatchTotals, accounting, recorded, totals
 from lakehouse.quality.quarantine import quarantined_rows
 from lakehouse.silver.outcome import against_target, prepared, ranked, version_rows, written_rows
 
@@ -44,8 +44,9 @@ def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs
     rows = against_target(ranked(prepared(batch, tables.bronze, silver), silver), target, silver).persist()
     try:
         account = accounting(rows, silver, batch_id=at.batch_id, run_id=run_id)
-        sums = totals(account.collect())
-        append_once(account, catalogs.table(tables.accounting), at)
+        files = account.collect()
+        sums = totals(files)
+        append_once(recorded(files, account), catalogs.table(tables.accounting), at)
         if sums.quarantined:
             append_once(quarantined_rows(rows, silver, run_id=run_id), catalogs.table(tables.quarantine), at)
         if tables.history and sums.rows_in > sums.quarantined:
