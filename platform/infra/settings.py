@@ -26,6 +26,8 @@ class Section(BaseModel):
 class Azure(Section):
     tenant_id: GUID
     subscription_id: GUID
+    # Of the enterprise application AzureDatabricks in this tenant: az ad sp show --id 2ff814a6-3304-4ab8-85cb-cd0e6f879c1d --query id
+    databricks_object_id: GUID
     location: str = Field(pattern=r"^[a-z0-9]+$")
     organisation: str = Field(default="mt", pattern=r"^[a-z][a-z0-9]{1,7}$")
     workload: str = Field(default="lakehouse", pattern=r"^[a-z][a-z0-9]{1,11}$")

@@ -93,6 +93,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
             resource_group=group.name,
             naming=naming,
             tenant_id=settings.azure.tenant_id,
+            reader_object_id=settings.azure.databricks_object_id,
             role="con",
             tags=tags,
             protect=settings.protect,

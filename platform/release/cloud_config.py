@@ -26,12 +26,20 @@ class CloudConfigError(Exception):
 
 
 def cloud_config(
-    committed: Mapping[str, Any], *, tenant_id: str, subscription_id: str, account_id: str, deployer_application_id: str, key_url: str
+    committed: Mapping[str, Any],
+    *,
+    tenant_id: str,
+    subscription_id: str,
+    databricks_object_id: str,
+    account_id: str,
+    deployer_application_id: str,
+    key_url: str,
 ) -> dict[str, Any]:
     """`key_url` is the Key Vault key's, `https://VAULT.vault.azure.net/keys/NAME`. Raises CloudConfigError naming what is wrong."""
     ids = {
         "tenant_id": tenant_id,
         "subscription_id": subscription_id,
+        "databricks_object_id": databricks_object_id,
         "account_id": account_id,
         "deployer_application_id": deployer_application_id,
     }
@@ -50,7 +58,7 @@ def cloud_config(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stack", required=True, choices=STACKS)
-    for name in ("tenant-id", "subscription-id", "account-id", "deployer-application-id"):
+    for name in ("tenant-id", "subscription-id", "databricks-object-id", "account-id", "deployer-application-id"):
         parser.add_argument(f"--{name}", required=True, metavar="GUID")
     parser.add_argument("--key-url", required=True, metavar="URL", help="https://VAULT.vault.azure.net/keys/NAME")
     given = parser.parse_args()
@@ -60,6 +68,7 @@ def main() -> None:
             committed,
             tenant_id=given.tenant_id,
             subscription_id=given.subscription_id,
+            databricks_object_id=given.databricks_object_id,
             account_id=given.account_id,
             deployer_application_id=given.deployer_application_id,
             key_url=given.key_url,

@@ -115,6 +115,19 @@ def test_a_key_vault_scope_reads_through_and_is_read_only(world: World) -> None:
         world.client("bob").secrets.get_secret("kv", "from-vault")
 
 
+def test_a_key_vault_scope_reads_nothing_unless_azure_databricks_has_its_role_on_the_vault(world: World) -> None:
+    vault = AzureKeyVaultSecretScopeMetadata(resource_id=world.vault_id, dns_name=world.vault_url)
+    world.admin.secrets.create_scope("kv-closed", scope_backend_type=ScopeBackendType.AZURE_KEYVAULT, backend_azure_keyvault=vault)
+    assignment = world.arm("GET", world.vault_reader_id)
+    world.arm("DELETE", world.vault_reader_id)
+    try:
+        with pytest.raises(PermissionDenied, match=r"Invalid permissions on the specified KeyVault .* has no role Key Vault Secrets User"):
+            world.admin.secrets.get_secret("kv-closed", "from-vault")
+    finally:
+        world.arm("PUT", world.vault_reader_id, {"properties": assignment["properties"]})
+    assert base64.b64decode(world.admin.secrets.get_secret("kv-closed", "from-vault").value or "") == b"vault-value"
+
+
 def test_a_key_vault_scope_is_refused_to_a_personal_access_token(world: World) -> None:
     vault = AzureKeyVaultSecretScopeMetadata(resource_id=world.vault_id, dns_name=world.vault_url)
     with pytest.raises(PermissionDenied, match="a personal access token cannot create it"):

@@ -32,6 +32,10 @@ _STORAGE = f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/accone"
 _CONTRIBUTOR = (
     f"/subscriptions/{tenancy.SUBSCRIPTION_ID}/providers/Microsoft.Authorization/roleDefinitions/ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 )
+_VAULT = f"{_GROUP}/providers/Microsoft.KeyVault/vaults/kv-estate"
+_SECRETS_USER = (
+    f"/subscriptions/{tenancy.SUBSCRIPTION_ID}/providers/Microsoft.Authorization/roleDefinitions/4633458b-17de-408a-b874-0445c86b69e6"
+)
 _MEMBERS = {"engineers": "alice", "analysts": "bob"}
 
 
@@ -50,7 +54,8 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     root: str = "abfss://lake@accone.dfs.core.windows.net"
     connector_id: str = f"{_GROUP}/providers/Microsoft.Databricks/accessConnectors/connector"
-    vault_id: str = f"{_GROUP}/providers/Microsoft.KeyVault/vaults/kv-estate"
+    vault_id: str = _VAULT
+    vault_reader_id: str = f"{_VAULT}/providers/Microsoft.Authorization/roleAssignments/0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
     vault_url: str = "https://kv-estate.vault.azure.net/"
 
     @property
@@ -151,6 +156,8 @@ def _azure(world: World) -> None:
     world.arm("PUT", world.connector_id, {**place, "identity": {"type": "SystemAssigned"}})
     vault = {"tenantId": tenancy.TENANT_ID, "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True}
     world.arm("PUT", world.vault_id, {**place, "properties": vault})
+    reader = {"principalId": tenancy.AZURE_DATABRICKS_OBJECT_ID, "principalType": "ServicePrincipal", "roleDefinitionId": _SECRETS_USER}
+    world.arm("PUT", world.vault_reader_id, {"properties": reader})
     world.arm("PUT", f"{world.vault_id}/secrets/from-vault", {"properties": {"value": "vault-value"}})
     for name in ("one", "two"):
         resource_id = f"{_GROUP}/providers/Microsoft.Databricks/workspaces/{name}-ws"

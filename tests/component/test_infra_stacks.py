@@ -62,6 +62,14 @@ def test_the_lake_has_a_container_per_zone_and_deletes_softly(environment_plan: 
         assert service.inputs[policy]["days"] >= least
 
 
+def test_azure_databricks_may_read_the_vault_before_a_scope_does(environment_plan: Plan) -> None:
+    role = environment_plan.one("RoleAssignment", "con-databricks")
+    assert role.inputs["roleDefinitionId"].endswith("/4633458b-17de-408a-b874-0445c86b69e6")  # Key Vault Secrets User
+    assert role.inputs["principalId"] == "8c7b6a59-4e3d-4f2c-9b1a-0d9e8f7a6b5c"
+    (scope,) = environment_plan.all("SecretScope")
+    assert "RoleAssignment con-databricks" in scope.after
+
+
 def test_the_vault_is_purge_protected_and_governed_by_roles(environment_plan: Plan) -> None:
     for vault in environment_plan.all("Vault"):
         properties = vault.inputs["properties"]

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TENANT = {
     "tenant_id": "11111111-1111-4111-8111-111111111111",
     "subscription_id": "22222222-2222-4222-8222-222222222222",
+    "databricks_object_id": "55555555-5555-4555-8555-555555555555",
     "account_id": "33333333-3333-4333-8333-333333333333",
     "deployer_application_id": "44444444-4444-4444-8444-444444444444",
 }

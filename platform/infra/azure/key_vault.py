@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_azure_native import keyvault
+from pulumi_azure_native import authorization, keyvault
 
 from infra.component import Component
 from infra.naming import Naming
+
+KEY_VAULT_SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,7 @@ class KeyVaultArgs:
     resource_group: pulumi.Input[str]
     naming: Naming
     tenant_id: str
+    reader_object_id: str  # who may read secrets: the application AzureDatabricks
     role: str
     tags: Mapping[str, str]
     protect: bool
@@ -25,6 +28,7 @@ class KeyVaultArgs:
 class KeyVault(Component):
     token = "lakehouse:azure:KeyVault"
     vault: keyvault.Vault
+    reader: authorization.RoleAssignment
 
     def __init__(self, name: str, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -44,5 +48,16 @@ class KeyVault(Component):
             },
             tags=dict(args.tags),
             opts=self.child(protect=args.protect),
+        )
+        subscription = f"/subscriptions/{args.naming.subscription_id}"
+        # With RBAC the vault gives Databricks nothing by itself: without this a scope exists and every read of it fails.
+        self.reader = authorization.RoleAssignment(
+            f"{args.role}-databricks",
+            role_assignment_name=args.naming.guid("databricks", args.role),
+            scope=self.vault.id,
+            principal_id=args.reader_object_id,
+            principal_type="ServicePrincipal",
+            role_definition_id=f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{KEY_VAULT_SECRETS_USER}",
+            opts=self.child(),
         )
         self.register_outputs({"vault_id": self.vault.id})

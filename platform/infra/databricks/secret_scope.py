@@ -34,7 +34,7 @@ class SecretScope(Component):
                 "resource_id": vault.id,
                 "dns_name": vault.properties.apply(lambda properties: properties.vault_uri or ""),
             },
-            opts=self.child(provider=args.workspace_provider),
+            opts=self.child(provider=args.workspace_provider, depends_on=[args.key_vault.reader]),
         )
         for group in args.reader_groups:
             databricks.SecretAcl(

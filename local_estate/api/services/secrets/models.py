@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from local_estate import tenancy
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.identity import Credentials
@@ -20,6 +21,7 @@ SECRET = "secrets.secret"  # documents: by `<workspace id>|<scope>|<key>`; the v
 LEVELS = ("READ", "WRITE", "MANAGE")
 MAX_BYTES = 128 * 1024
 MAX_SECRETS = 1000
+_READ_SECRETS = ("Key Vault Secrets User", "Key Vault Secrets Officer", "Key Vault Administrator")
 _NAME = re.compile(r"[\w.@/ -]{1,128}")
 
 
@@ -82,6 +84,15 @@ def get_secret(estate: Estate, *, principal_id: str, workspace_id: int, scope: s
 
 
 def _from_vault(estate: Estate, scope: Document, key: str) -> bytes:
+    """As the application AzureDatabricks, which needs its role on the vault like anybody else."""
+    vault = scope["keyvault_metadata"]
+    reader = tenancy.AZURE_DATABRICKS_OBJECT_ID
+    if not any(estate.ask("arm.has_role", object_id=reader, role_name=role, scope=vault["resource_id"]) for role in _READ_SECRETS):
+        raise ApiError(
+            "PERMISSION_DENIED",
+            f"Invalid permissions on the specified KeyVault {vault['dns_name']}: "
+            f"AzureDatabricks ({reader}) has no role {_READ_SECRETS[0]} there.",
+        )
     try:
         value = estate.ask("arm.vault_secret", vault_resource_id=scope["keyvault_metadata"]["resource_id"], name=key)
     except ApiError as error:
