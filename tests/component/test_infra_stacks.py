@@ -66,7 +66,7 @@ def test_azure_databricks_may_read_the_vault_before_a_scope_does(environment_pla
     role = environment_plan.one("RoleAssignment", "con-databricks")
     assert role.inputs["roleDefinitionId"].endswith("/4633458b-17de-408a-b874-0445c86b69e6")  # Key Vault Secrets User
     assert role.inputs["principalId"] == "8c7b6a59-4e3d-4f2c-9b1a-0d9e8f7a6b5c"
-    (scope,) = environment_plan.all("SecretScope")
+    (scope,) = [each for each in environment_plan.all("SecretScope") if each.type.startswith("databricks:")]
     assert "RoleAssignment con-databricks" in scope.after
 
 
