@@ -9,15 +9,17 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from local_estate.api import services
+from local_estate.api.kernel import full_disk
 from local_estate.api.kernel.app import Application
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.faults import Faults
@@ -25,6 +27,7 @@ from local_estate.api.kernel.identity import Credentials, Tokens
 from local_estate.api.kernel.routing import Face, Router
 from local_estate.api.kernel.store import Store
 from local_estate.paths import Paths
+from local_estate.process import EXPLAINED, HELD
 from local_estate.spark.runtime import SparkRuntime
 
 log = logging.getLogger("estate")
@@ -42,6 +45,7 @@ class Server:
         self._faces: dict[int, tuple[Face, int | None]] = {}
         self._listeners: dict[int, asyncio.Server] = {}
         self._workspaces: dict[str, dict[str, Any]] = {}
+        self._announced: dict[str, dict[str, Any]] | None = None  # the workspaces in `endpoints.json`, None before there is one
         self._loop: asyncio.AbstractEventLoop
         self._protocol: Callable[[], asyncio.Protocol]
         self.estate = Estate(
@@ -96,10 +100,10 @@ class Server:
         stored = self._store.read.get(PORT, key)
         sock = _bind(stored["port"] if stored else 0)
         port: int = sock.getsockname()[1]
-        self._faces[port] = (face, workspace_id)
-        self._listeners[port] = await self._loop.create_server(self._protocol, sock=sock, backlog=256)
         with self._store.transaction() as transaction:
             transaction.put(PORT, key, {"port": port})
+        self._faces[port] = (face, workspace_id)
+        self._listeners[port] = await self._loop.create_server(self._protocol, sock=sock, backlog=256)
         return port
 
     def _open_workspace(self, workspace_id: int, host: str, resource_id: str) -> str:
@@ -108,8 +112,8 @@ class Server:
             opening: Future[int] = asyncio.run_coroutine_threadsafe(self._listen(Face.WORKSPACE, workspace_id), self._loop)
             url = f"http://127.0.0.1:{opening.result(timeout=10)}"
             self._workspaces[host] = {"url": url, "workspace_id": str(workspace_id), "resource_id": resource_id}
-            if self._paths.endpoints.exists():
-                self._write_endpoints()
+        if self._announced is not None and self._announced != self._workspaces:
+            self._write_endpoints()
         return str(self._workspaces[host]["url"])
 
     def _close_workspace(self, workspace_id: int) -> None:
@@ -129,6 +133,7 @@ class Server:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(content, file, indent=2)
         draft.replace(self._paths.endpoints)
+        self._announced = dict(self._workspaces)
 
 
 def _bind(preferred: int) -> socket.socket:
@@ -161,8 +166,19 @@ def main() -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"another local estate already serves {paths.home}; stop it with `estate down`")
-    asyncio.run(Server(paths).run())
+        _leave(HELD, f"another local estate already serves {paths.home}; stop it with `estate down`")
+    paths.endpoints.unlink(missing_ok=True)  # of a killed one
+    try:
+        asyncio.run(Server(paths).run())
+    except (OSError, sqlite3.OperationalError) as error:
+        if said := full_disk.explained(error, paths.home):
+            _leave(EXPLAINED, said)
+        raise
+
+
+def _leave(code: int, said: str) -> NoReturn:
+    print(said, file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,11 @@ def test_a_location_reads_back_normalised_and_names_ignore_case(arm: Arm) -> Non
     assert (found["location"], found["name"]) == ("australiaeast", "Mixed")
 
 
+def test_a_list_ignores_the_case_of_its_type_and_scope(arm: Arm, group: str) -> None:
+    found = arm.request("GET", f"{group.upper()}/providers/MICROSOFT.network/virtualnetworks").json()["value"]
+    assert [(each["name"], each["type"]) for each in found] == [("vnet", "Microsoft.Network/virtualNetworks")]
+
+
 def test_without_an_api_version_nothing_happens(arm: Arm) -> None:
     headers = {"authorization": f"Bearer {arm.estate.entra_token('https://management.azure.com')}"}
     reply = httpx.put(f"{arm.estate.arm}{SUBSCRIPTION}/resourceGroups/x", json={"location": "a"}, headers=headers)
@@ -53,17 +58,17 @@ def test_a_resource_needs_its_group_and_a_child_its_parent(arm: Arm, group: str)
 
 
 @pytest.mark.parametrize(
-    ("prefix", "code"),
+    ("prefix", "code", "said"),
     [
-        ("10.0.0.1/24", "InvalidCIDRNotation"),
-        ("10.1.0.0/24", "NetcfgInvalidSubnet"),
-        ("10.0.5.128/25", "NetcfgSubnetRangesOverlap"),
+        ("10.0.0.1/24", "InvalidCIDRNotation", "10.0.0.1/24"),
+        ("10.1.0.0/24", "NetcfgInvalidSubnet", "Subnet 'new' is not valid in virtual network 'vnet'."),
+        ("10.0.5.128/25", "NetcfgSubnetRangesOverlap", "Subnet 'new' with prefix 10.0.5.128/25 overlaps with subnet 'taken'."),
     ],
 )
-def test_a_subnet_that_does_not_fit_is_refused(arm: Arm, group: str, prefix: str, code: str) -> None:
+def test_a_subnet_that_does_not_fit_is_refused(arm: Arm, group: str, prefix: str, code: str, said: str) -> None:
     subnet(arm, group, "taken", "10.0.5.0/24")
-    body = {"properties": {"addressPrefix": prefix}}
-    assert arm.refused("PUT", _network(group, "virtualNetworks/vnet/subnets/new"), body)[1] == code
+    answer = arm.refused("PUT", _network(group, "virtualNetworks/vnet/subnets/new"), {"properties": {"addressPrefix": prefix}})
+    assert (answer[1], said in answer[2]) == (code, True), answer
 
 
 def test_a_network_put_again_keeps_its_subnets(arm: Arm, group: str) -> None:

@@ -358,20 +358,21 @@ def _newcomer(arm: Arm) -> Other:
     return Other(estate=arm.estate, client_id=made.application_id or "", client_secret=secret, object_id=object_id)
 
 
-def _grant(arm: Arm, who: Other, role: str, scope: str) -> str:
+def _grant(arm: Arm, object_id: str, role: str, scope: str) -> str:
     path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
     definition = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
-    arm.put(path, {"properties": {"principalId": who.object_id, "roleDefinitionId": definition}})
+    arm.put(path, {"properties": {"principalId": object_id, "principalType": "ServicePrincipal", "roleDefinitionId": definition}})
     return path
 
 
 READER, CONTRIBUTOR = "acdd72a7-3385-48ef-bd42-f606fba81ae7", "b24988ac-6180-42a0-ab88-20f7382dd24c"
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
 
 
 def test_a_role_opens_its_scope_and_nothing_else(arm: Arm, group: str) -> None:
     reader = _newcomer(arm)
     assert reader.refused("GET", group)[:2] == (403, "AuthorizationFailed")
-    assignment = _grant(arm, reader, READER, group)
+    assignment = _grant(arm, reader.object_id, READER, group)
     assert reader.request("GET", _network(group, "virtualNetworks/vnet")).status_code == 200
     groups = reader.request("GET", "/resourceGroups").json()["value"]
     assert [each["name"] for each in groups] == [group.rpartition("/")[2]]
@@ -386,7 +387,7 @@ def test_a_contributor_grants_nothing_and_joins_only_what_is_its_own(arm: Arm, g
     other = group + "-hub"
     network(arm, other)
     contributor = _newcomer(arm)
-    _grant(arm, contributor, CONTRIBUTOR, group)
+    _grant(arm, contributor.object_id, CONTRIBUTOR, group)
     role = {"principalId": contributor.object_id, "roleDefinitionId": f"x/{READER}"}
     path = f"{group}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
     assert contributor.refused("PUT", path, {"properties": role})[1] == "AuthorizationFailed"
@@ -406,7 +407,7 @@ def test_a_contributor_of_the_workspace_is_its_admin_without_being_assigned(arm:
 
     with pytest.raises(PermissionDenied, match="is not a member of workspace"):
         client().current_user.me()
-    _grant(arm, contributor, CONTRIBUTOR, workspace["id"].removeprefix(SUBSCRIPTION))
+    _grant(arm, contributor.object_id, CONTRIBUTOR, workspace["id"].removeprefix(SUBSCRIPTION))
     assert client().groups.create(display_name="theirs").display_name == "theirs"
 
 
@@ -418,6 +419,7 @@ def test_an_object_id_is_taken_once(arm: Arm) -> None:
 def test_a_vault_backed_scope_reads_what_arm_wrote_until_the_secret_is_disabled(arm: Arm, group: str) -> None:
     workspace = _workspace(arm, group, "ws-scope")
     path, _ = _vault(arm, group, "kv-behind-scope")
+    _grant(arm, tenancy.AZURE_DATABRICKS_OBJECT_ID, SECRETS_USER, path)
     arm.put(f"{path}/secrets/password", {"properties": {"value": "open sesame"}})
     url = arm.estate.endpoints["workspaces"][workspace["properties"]["workspaceUrl"]]["url"]
     client = WorkspaceClient(host=url, token=token(arm.estate, "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"), auth_type="pat")

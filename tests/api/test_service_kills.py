@@ -1,44 +1,53 @@
-"""The service killed at random moments while a client writes: what it acknowledged is there afterwards."""
+"""The service killed at seeded points while two clients write: what it acknowledged is there afterwards."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import httpx
 import pytest
 
-from tests.api.estate_setup import SUBSCRIPTION
+from tests.api.estate_setup import Arm
 from tests.conftest import RunningEstate
 
 KILLS = 5
+WRITERS = 2
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_acknowledged_write_survives_seeded_kills(estate: RunningEstate, seed: int) -> None:
-    moments = random.Random(seed)
+    points = random.Random(seed)
+    names = (f"group-{number}" for number in count())
+    sent: set[str] = set()
     acknowledged: list[str] = []
-    number = 0
+    turn = threading.Lock()
+
+    def write(until: int, pid: int) -> None:
+        """Until the service is gone. Whoever gets the last answer kills it, most often in the midst of the other one's request."""
+        while True:
+            with turn:
+                name = next(names)
+                sent.add(name)
+            try:
+                reply = Arm(estate=estate).request("PUT", f"/resourceGroups/{name}", {"location": "a"})
+            except httpx.TransportError:
+                return
+            assert reply.status_code == 201, reply.text
+            with turn:
+                acknowledged.append(name)
+                if len(acknowledged) == until:
+                    os.kill(pid, signal.SIGKILL)
+
     for _ in range(KILLS):
-        headers = {"authorization": f"Bearer {estate.entra_token('https://management.azure.com')}"}
-        pid = int(json.loads(estate.paths.endpoints.read_text())["pid"])
-        killer = threading.Timer(moments.uniform(0.05, 0.4), os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        base = estate.arm + SUBSCRIPTION
-        try:
-            while True:
-                name = f"group-{number}"
-                number += 1
-                reply = httpx.put(f"{base}/resourceGroups/{name}?api-version=1", json={"location": "a"}, headers=headers)
-                if reply.status_code == 201:
-                    acknowledged.append(name)
-        except httpx.HTTPError:
-            killer.join()
+        until, pid = len(acknowledged) + points.randint(1, 40), int(estate.endpoints["pid"])
+        with ThreadPoolExecutor(WRITERS) as writers:
+            list(writers.map(lambda _, until=until, pid=pid: write(until, pid), range(WRITERS)))
+        os.waitpid(pid, 0)
         estate.process.start()
-    headers = {"authorization": f"Bearer {estate.entra_token('https://management.azure.com')}"}
-    listed = httpx.get(f"{estate.arm}{SUBSCRIPTION}/resourceGroups?api-version=1", headers=headers).json()["value"]
-    assert len(acknowledged) > KILLS
-    assert set(acknowledged) <= {each["name"] for each in listed}
+    listed = {each["name"] for each in Arm(estate=estate).request("GET", "/resourceGroups").json()["value"]}
+    assert set(acknowledged) <= listed <= sent

@@ -1,6 +1,7 @@
 """A provider that stores nothing: echoes inputs, invents ids. Enough for the engine, without the local estate's service.
 
-`$TINY_PROVIDER_HOLD` names a file: a creation writes it and then never answers, so that a test can kill the engine in the midst of one.
+`$TINY_PROVIDER_HOLD` names a file: a creation writes it and then answers only once the engine cancels, so that a test can kill or
+interrupt the engine in the midst of one.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from local_estate.engine.parent_process import when_nobody_reads
 
 
 class TinyProvider(provider_pb2_grpc.ResourceProviderServicer):
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+
     def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, accept_resources=True, accept_outputs=True)
 
     def Cancel(self, request: Any, context: Any) -> Any:
+        self._cancelled.set()
         return empty_pb2.Empty()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
@@ -52,7 +57,7 @@ class TinyProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Any) -> Any:
         if not request.preview and (hold := os.environ.get("TINY_PROVIDER_HOLD")):
             Path(hold).write_text(request.urn)
-            threading.Event().wait()
+            self._cancelled.wait()
         return provider_pb2.CreateResponse(id="" if request.preview else str(uuid.uuid4()), properties=request.properties)
 
     def Read(self, request: Any, context: Any) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from local_estate.api.kernel.store import Store
+from local_estate.api.kernel.store import Reader, Store
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     writer = """
 import sys
 from pathlib import Path
-from local_estate.api.kernel.store import Store
+from local_estate.api.kernel.store import Reader, Store
 store = Store(Path(sys.argv[1]))
 number = 0
 while True:
@@ -92,3 +93,21 @@ while True:
     found = [document["n"] for _, document in Store(tmp_path / "store.db").read.find("thing")]
     assert found == list(range(len(found)))
     assert len(found) > acknowledged
+
+
+def test_documents_of_one_type_are_found_without_reading_the_others(store: Store) -> None:
+    with store.transaction() as transaction:
+        for key, kind in (("a/2", "net"), ("a/1", "disk"), ("b/1", "net")):
+            transaction.put("resource", key, {"type": kind})
+        assert [key for key, _ in transaction.find("resource", where={"type": "net"})] == ["a/2", "b/1"]
+    connection = sqlite3.connect(store._path)
+    said: list[str] = []
+    connection.set_trace_callback(said.append)
+    assert [key for key, _ in Reader(connection).find("resource", where={"type": "net"})] == ["a/2", "b/1"]
+    (plan,) = connection.execute(f"EXPLAIN QUERY PLAN {said[0]}").fetchall()
+    assert "USING INDEX documents_by_type" in plan[-1]
+
+
+def test_a_field_that_is_none_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="is no name of a field"):
+        list(store.read.find("resource", where={"x') OR 1=1 --": 1}))

@@ -6,13 +6,12 @@ import asyncio
 import json
 import logging
 import re
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local_estate.api.kernel import errors
+from local_estate.api.kernel import errors, full_disk
 from local_estate.api.kernel.call import Call, Estate, Reply
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.faults import DroppedReply
@@ -94,10 +93,17 @@ class Application:
             return Reply(status=error.status, body=_RENDER[style](error), headers=_error_headers(error))
         except DroppedReply:
             raise
-        except Exception:
-            logging.getLogger("estate").exception("%s %s failed", scope["method"], path)
-            failure = ApiError("INTERNAL_ERROR", f"{type(sys.exc_info()[1]).__name__} in the local estate; see its log", 500)
-            return Reply(status=500, body=_RENDER[style](failure))
+        except Exception as error:
+            failure = self._failure(error, f"{scope['method']} {path}")
+            return Reply(status=failure.status, body=_RENDER[style](failure), headers=_error_headers(failure))
+
+    def _failure(self, error: Exception, request: str) -> ApiError:
+        """Of a handler: a full disk is said in one line, anything else is a bug and keeps its traceback in the log."""
+        if said := full_disk.explained(error, self._estate.paths.home):
+            logging.getLogger("estate").error("%s: %s", request, said)
+            return ApiError("INSUFFICIENT_STORAGE", said, 507)
+        logging.getLogger("estate").error("%s failed", request, exc_info=error)
+        return ApiError("INTERNAL_ERROR", f"{type(error).__name__} in the local estate; see its log", 500)
 
     def _call(
         self,

@@ -14,6 +14,8 @@ from local_estate.api.kernel.errors import ApiError
 
 Effect = Literal["status", "delay", "drop_reply", "crash_before", "crash_after"]
 
+_CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}
+
 
 @dataclass(kw_only=True)
 class Fault:
@@ -46,6 +48,11 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    def waiting(self) -> list[Fault]:
+        """Those that have not met all their requests yet."""
+        with self._lock:
+            return [fault for fault in self._faults if fault.times > 0]
+
     def _take(self, method: str, path: str) -> Fault | None:
         with self._lock:
             for fault in self._faults:
@@ -60,8 +67,7 @@ class Faults:
         if fault is None:
             return handle()
         if fault.effect == "status":
-            code = {429: "REQUEST_LIMIT_EXCEEDED", 503: "TEMPORARILY_UNAVAILABLE"}.get(fault.status, "INTERNAL_ERROR")
-            raise ApiError(code, "injected fault", fault.status)
+            raise ApiError(_CODES.get(fault.status, "INTERNAL_ERROR"), "injected fault", fault.status)
         if fault.effect == "crash_before":
             os._exit(137)
         if fault.effect == "delay":

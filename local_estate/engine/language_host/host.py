@@ -60,7 +60,7 @@ def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Generating code or SDKs is not supported: the engine gets UNIMPLEMENTED from the base class."""
+    """Generating code or SDKs is not supported: `pulumi import` is told so, the rest gets UNIMPLEMENTED from the base class."""
 
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
@@ -80,6 +80,14 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def Template(self, request: Any, context: Any) -> Any:
         return language_pb2.TemplateResponse()
+
+    def GenerateProgram(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Asked by `pulumi import` once a resource is in the state: the code to paste into the program."""
+        return context.abort(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "the import is in the state, but this language host writes no code for it. "
+            "Declare the resource in the program by hand; import the next one with --generate-code=false",
+        )
 
     @_refusing
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:

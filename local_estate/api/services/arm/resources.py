@@ -251,7 +251,7 @@ def listing(call: Call) -> dict[str, Any]:
     _check_parents(call.store.read, ids.parse(f"{path}/any"))
     found = [
         show(call.store.read, each)
-        for each in state.of_type(call.store.read, kind)
+        for each in state.of_type(call.store.read, TYPES[kind.lower()].name)
         if ids.contains(scope, each["id"]) and requests.may(call, each["id"], "read")
     ]
     return {"value": found}

@@ -35,10 +35,9 @@ def get(reader: Reader, identifier: str) -> Document | None:
 
 
 def of_type(reader: Reader, kind: str, prefix: str = "") -> Iterator[Document]:
-    """Resources of an ARM type, below a scope when one is given."""
-    for _, document in reader.find(RESOURCE, prefix=prefix.lower()):
-        if document["type"].lower() == kind.lower():
-            yield document
+    """Resources of an ARM type spelt as in `types.py`, below a scope when one is given."""
+    for _, document in reader.find(RESOURCE, prefix=prefix.lower(), where={"type": kind}):
+        yield document
 
 
 def property_of(document: Document | None, path: str) -> Any:

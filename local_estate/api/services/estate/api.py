@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from local_estate.api.kernel.call import Call
@@ -26,6 +27,11 @@ def _add_fault(call: Call) -> dict[str, Any]:
     _testing()
     call.estate.faults.add(Fault(**call.json))
     return {}
+
+
+def _waiting_faults(call: Call) -> dict[str, Any]:
+    _testing()
+    return {"faults": [asdict(fault) for fault in call.estate.faults.waiting()]}
 
 
 def _clear_faults(call: Call) -> dict[str, Any]:
@@ -55,6 +61,14 @@ SERVICE = Service(
             method="POST",
             path="/api/estate/1.0/faults",
             handler=_add_fault,
+            faces=(Face.ARM,),
+            level="executed",
+            anonymous=True,
+        ),
+        Route(
+            method="GET",
+            path="/api/estate/1.0/faults",
+            handler=_waiting_faults,
             faces=(Face.ARM,),
             level="executed",
             anonymous=True,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from local_estate.api.kernel import full_disk
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.store import Transaction
 from local_estate.api.services.jobs import models
@@ -198,8 +199,8 @@ class Scheduler:
             while not self._stopping:
                 try:
                     deadline = self._step()
-                except Exception:
-                    log.exception("the scheduler failed on a step and goes on")
+                except Exception as error:
+                    self._explain("the scheduler failed on a step and goes on", error)
                     deadline = self.now() + 1000
                 if self._stopping:
                     return
@@ -244,8 +245,8 @@ class Scheduler:
         try:
             result = self._execute(order, work)
         except Exception as error:
-            log.exception("task run %d could not be executed", task_run.run_id)
-            result = failed("INTERNAL_ERROR", f"{type(error).__name__} in the local estate; see its log")
+            said = self._explain(f"task run {task_run.run_id} could not be executed", error)
+            result = failed("INTERNAL_ERROR", said or f"{type(error).__name__} in the local estate; see its log")
         with self._changed:
             self._works.pop(task_run.run_id, None)
             self._workers.discard(threading.current_thread())
@@ -258,8 +259,14 @@ class Scheduler:
         self.progress.finish(active, task_run, result)
         try:
             self.flush()
-        except Exception:
-            log.exception("the end of task run %d is not stored yet", task_run.run_id)
+        except Exception as error:
+            self._explain(f"the end of task run {task_run.run_id} is not stored yet", error)
+
+    def _explain(self, what: str, error: Exception) -> str:
+        """Logs a full disk in one line, and returns that; anything else with its traceback."""
+        said = full_disk.explained(error, self.estate.paths.home)
+        log.error("%s%s", what, f": {said}" if said else "", exc_info=None if said else error)
+        return said
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: `{"job", "run_id", "result", "seconds", "start_time"}`; `result` is the phase of a run under way."""

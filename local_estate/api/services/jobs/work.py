@@ -63,9 +63,14 @@ class Work:
         with self._lock:
             self._running = running
             stopped = self.stopped
-        self._on_began(running.pid if running else 0)
-        if stopped and running:
-            _cancel(running)
+        try:
+            self._on_began(running.pid if running else 0)
+        except BaseException:
+            stopped = True  # what could not be put on record must not run: nobody would find it after a crash
+            raise
+        finally:
+            if stopped and running:
+                _cancel(running)
 
     def stop(self) -> None:
         with self._lock:
