@@ -12,13 +12,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from local_estate import bring_up, engine, facts
+from local_estate import bring_up, engine, facts, full_disk
 from local_estate.engine.environment import engine_variables
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.paths import Paths
@@ -157,8 +157,16 @@ def main(run: Callable[[], Any] = app) -> None:
     try:
         run()
     except bring_up.EXPLAINED as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        if said := full_disk.explained(error, Paths.from_environment().home):
+            _fail(said)
+        raise
+
+
+def _fail(said: str) -> NoReturn:
+    Console(stderr=True, highlight=False).print(f"error: {said}", markup=False)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

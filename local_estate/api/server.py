@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from local_estate import full_disk
 from local_estate.api import services
-from local_estate.api.kernel import full_disk
 from local_estate.api.kernel.app import Application
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.faults import Faults

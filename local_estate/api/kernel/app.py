@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local_estate.api.kernel import errors, full_disk
+from local_estate import full_disk
+from local_estate.api.kernel import errors
 from local_estate.api.kernel.call import Call, Estate, Reply
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.faults import DroppedReply

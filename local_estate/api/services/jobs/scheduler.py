@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local_estate.api.kernel import full_disk
+from local_estate import full_disk
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.store import Transaction
 from local_estate.api.services.jobs import models
