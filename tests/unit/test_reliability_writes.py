@@ -12,7 +12,7 @@ from local_estate.paths import REPOSITORY
 PROGRAM = """
 import json, resource, sqlite3, sys
 from pathlib import Path
-from local_estate.api.kernel import full_disk
+from local_estate import full_disk
 from local_estate.api.kernel.durable_files import write_whole
 from local_estate.api.kernel.store import Store
 
