@@ -126,8 +126,9 @@ object Failures {
   /** `{error_class, sql_state, message}` of the most telling cause. */
   def of(failure: Throwable): JsonNode = {
     val chain = Iterator.iterate(failure)(_.getCause).takeWhile(_ != null).take(20).toSeq
+    val known = chain.collect { case named: org.apache.spark.SparkThrowable if named.getCondition != null => (named: Throwable) -> named.getCondition }
     val telling = chain.collectFirst { case denied: PermissionDenied => denied: Throwable }
-      .orElse(chain.find(cause => cause.isInstanceOf[org.apache.spark.SparkThrowable] && cause.asInstanceOf[org.apache.spark.SparkThrowable].getCondition != null))
+      .orElse(known.find(_._2 != "TASK_WRITE_FAILED").orElse(known.headOption).map(_._1)) // that one only says that a row's error stopped a write
       .orElse(chain.collectFirst { case api: ApiFailure => api: Throwable })
       .getOrElse(failure)
     val (condition, state) = telling match {
