@@ -41,8 +41,9 @@ check: env ## Formatting, lint, types, architecture, policy configuration
 format: env ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-contracts: env ## Validate every data contract
-	@$(BIN)/python -m lakehouse.contracts
+contracts: env ## Validate data contracts and samples, compare with the last release: make contracts ARGS="--write --release"
+	@$(BIN)/python -m samples.generate --out build/contract-samples --day 1 --rows 500 > /dev/null
+	@$(BIN)/python -m lakehouse.contracts --samples build/contract-samples $(ARGS)
 
 coverage: env ## Write local_estate/COVERAGE.md from the route tables
 	@$(BIN)/python -m local_estate.api.coverage

@@ -13,6 +13,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "workloads"
+# The wheel carries them as lakehouse/migrations, a link that leads here.
+MIGRATIONS = REPOSITORY / "sql" / "migrations"
 # 1980 is the first year a zip archive can carry; any fixed moment makes the bytes depend on the source alone.
 EPOCH = "315532800"
 
@@ -47,6 +49,7 @@ def build(folder: Path) -> Wheel:
     target = folder / _source_digest()
     found = sorted(target.glob("*.whl"))
     if not found:
+        _check_migrations()
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             script = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
@@ -62,11 +65,22 @@ def build(folder: Path) -> Wheel:
     return Wheel(found[0], hashlib.sha256(found[0].read_bytes()).hexdigest())
 
 
+def _check_migrations() -> None:
+    """Imported here: a preview whose wheel is built already has no use for a SQL parser."""
+    from lakehouse.migration import MigrationError
+    from release.migrations import check
+
+    try:
+        check(MIGRATIONS)
+    except MigrationError as error:
+        raise ArtifactError(f"the wheel is not built: {error}") from error
+
+
 def _source_digest() -> str:
     content = hashlib.sha256()
-    for file in sorted(SOURCE.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts and "dist" not in file.relative_to(SOURCE).parts:
-            content.update(file.relative_to(SOURCE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted([*SOURCE.rglob("*"), *MIGRATIONS.glob("*")]):
+        if file.is_file() and "__pycache__" not in file.parts and "dist" not in file.relative_to(REPOSITORY).parts[1:]:
+            content.update(file.relative_to(REPOSITORY).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return content.hexdigest()[:16]
 
 

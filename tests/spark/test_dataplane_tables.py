@@ -60,6 +60,16 @@ def test_update_delete_and_alter_work_and_new_columns_reach_unity_catalog(plane:
     assert _columns(plane, "t")[-1] == ("extra", "DOUBLE", "double")
 
 
+def test_a_check_constraint_refuses_rows_until_it_is_dropped(plane: DataPlane) -> None:
+    plane.sql("alice", "CREATE TABLE {s}.t (word STRING)")
+    plane.sql("alice", "ALTER TABLE {s}.t ADD CONSTRAINT known CHECK (word IN ('a', 'b'))")
+    with pytest.raises(SqlFailed, match="CHECK constraint known .*violated"):
+        plane.sql("alice", "INSERT INTO {s}.t VALUES ('c')")
+    plane.sql("alice", "ALTER TABLE {s}.t DROP CONSTRAINT known")
+    plane.sql("alice", "INSERT INTO {s}.t VALUES ('c')")
+    assert plane.sql("alice", "SELECT * FROM {s}.t") == [("c",)]
+
+
 def test_columns_that_a_write_adds_reach_unity_catalog(plane: DataPlane) -> None:
     plane.sql("alice", "CREATE TABLE {s}.t (id INT)")
     plane.succeed(

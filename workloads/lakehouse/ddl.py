@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from lakehouse.contracts import Column, DatasetContract
+from lakehouse.contracts import Column, DatasetContract, QualityRule, Severity
 from lakehouse.names import TableName
+
+# The one CHECK of a table, and the table property in which Delta keeps it.
+CHECK = "contract"
+CHECK_PROPERTY = f"delta.constraints.{CHECK}"
 
 
 def literal(text: str) -> str:
@@ -30,9 +34,67 @@ def create_table(dataset: DatasetContract, table: TableName) -> str:
     if dataset.partitioned_by:
         statement += f"\nPARTITIONED BY ({', '.join(f'`{name}`' for name in dataset.partitioned_by)})"
     statement += f"\nCOMMENT {literal(dataset.description)}"
-    properties = {"contract.version": dataset.version, **dataset.table_properties}
-    pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in sorted(properties.items()))
-    return f"{statement}\nTBLPROPERTIES ({pairs})"
+    return f"{statement}\nTBLPROPERTIES ({_pairs(properties(dataset))})"
+
+
+def properties(dataset: DatasetContract) -> dict[str, str]:
+    """Table properties that the contract gives: whose it is, which version the table has been brought to, and what the owner asks for."""
+    about = {"contract.version": dataset.version, "contract.owner": dataset.owner, "contract.key": ",".join(dataset.key)}
+    return {**{name: value for name, value in about.items() if value}, **dataset.table_properties}
+
+
+def set_properties(table: TableName, changed: Mapping[str, str]) -> str:
+    return f"ALTER TABLE {table} SET TBLPROPERTIES ({_pairs(changed)})"
+
+
+def _pairs(properties: Mapping[str, str]) -> str:
+    return ", ".join(f"{literal(key)} = {literal(value)}" for key, value in sorted(properties.items()))
+
+
+def check(dataset: DatasetContract) -> str:
+    """The condition every row satisfies: rules of severity error that hold within one row. Empty where there are none.
+
+    Quarantine takes other rows long before; the check stops the job that forgets to ask it. Delta refuses a row whose condition is null.
+    """
+    conditions = [
+        f"coalesce({condition}, true)"
+        for column in dataset.columns
+        for rule in column.quality
+        if rule.severity is Severity.ERROR and (condition := _condition(column, rule))
+    ]
+    return " AND ".join(conditions)
+
+
+def _condition(column: Column, rule: QualityRule) -> str:
+    """Empty for a rule that needs more than the row, such as the time of ingestion or a table of postcodes."""
+    name = f"`{column.name}`"
+    match rule.implementation:
+        case "valid_values":
+            return f"{name} IN ({', '.join(literal(str(value)) for value in rule.arguments['validValues'])})"
+        case "matches":
+            return f"{name} RLIKE {literal(str(rule.arguments['pattern']))}"
+        case "not_negative":
+            return f"{name} >= 0"
+        case "not_before":
+            return f"{name} >= `{rule.arguments['column']}`"
+    return ""
+
+
+def add_check(table: TableName, condition: str) -> str:
+    """Delta looks at the rows that are there, too, so one constraint costs one scan."""
+    return f"ALTER TABLE {table} ADD CONSTRAINT {CHECK} CHECK ({condition})"
+
+
+def drop_check(table: TableName) -> str:
+    return f"ALTER TABLE {table} DROP CONSTRAINT {CHECK}"
+
+
+def set_comment(table: TableName, column: Column) -> str:
+    return f"ALTER TABLE {table} ALTER COLUMN `{column.name}` COMMENT {literal(column.description)}"
+
+
+def allow_nulls(table: TableName, column: Column) -> str:
+    return f"ALTER TABLE {table} ALTER COLUMN `{column.name}` DROP NOT NULL"
 
 
 def add_columns(table: TableName, columns: Iterable[Column]) -> str:

@@ -166,8 +166,11 @@ class EstateParser(session: SparkSession, delegate: ParserInterface) extends Par
   override def parsePlanWithParameters(text: String, parameters: ParameterContext): LogicalPlan =
     known(UnityCatalogSql.parse(text).getOrElse(delegate match {
       case delta: DeltaSqlParser =>
-        try delta.delegate.parsePlanWithParameters(text, parameters)
-        catch { case _: ParseException => delta.parsePlan(text) } // a statement of Delta's own, which takes none
+        try delta.delegate.parsePlanWithParameters(text, parameters) match {
+          // Spark reads these, too, but as plans that Delta's catalog does not carry out.
+          case _: AddCheckConstraint | _: AddConstraint | _: DropConstraint => delta.parsePlan(text)
+          case plan => plan
+        } catch { case _: ParseException => delta.parsePlan(text) } // a statement of Delta's own, which takes none
       case other => other.parsePlanWithParameters(text, parameters)
     }))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -29,6 +30,8 @@ class Kind(StrEnum):
     HISTORY = "history"
     MART = "mart"
     OPERATIONS = "operations"
+    # No table: a Kafka topic, whose messages the contract describes.
+    TOPIC = "topic"
 
 
 class Severity(StrEnum):
@@ -38,30 +41,76 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+class Classification(StrEnum):
+    """Who a column's values may be shown to. PII is masked from everybody outside pii_readers."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    PII = "pii"
+
+
+class Pii(StrEnum):
+    """What a pii column holds, and so how it is masked. TEXT is what nobody said more about: nothing of it is shown."""
+
+    NAME = "name"
+    EMAIL = "email"
+    PHONE = "phone"
+    ADDRESS = "address"
+    HASH = "hash"
+    TEXT = "text"
+
+
 @dataclass(frozen=True, kw_only=True)
 class QualityRule:
-    """One rule of a column. `implementation` is a name that lakehouse.quality.rules knows."""
+    """One rule of a column. `implementation` is a name that lakehouse.quality.rules knows; `owner` repairs what breaks it."""
 
     implementation: str
     severity: Severity
     arguments: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objectives:
+    """What a dataset's owner promises (slaProperties). None promises nothing.
+
+    `freshness` is the 95th percentile of the time from a row's arrival (landing file, message) to its being readable here; `rows` how many
+    a delivery has, at least and at most; `error_rate_pct` the share of a batch that may break rules of severity error.
+    """
+
+    freshness: timedelta | None = None
+    frequency: timedelta | None = None
+    retention: timedelta | None = None
+    rows: tuple[int, int] | None = None
+    error_rate_pct: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of a table. `source` is the column of the source dataset it is typed from; `platform` columns are ours, not the owner's."""
+    """A column of a table. `source` is the column of the source dataset it is typed from; `platform` columns are ours, not the owner's.
+
+    `pii` is set where the classification is PII; `references` are the `schema.table.column` whose values this column takes.
+    """
 
     name: str
     logical_type: str
     physical_type: str
     required: bool = False
     primary_key_position: int | None = None
-    classification: str = "internal"
+    classification: str = Classification.INTERNAL
+    pii: Pii | None = None
     quality: tuple[QualityRule, ...] = ()
     description: str = ""
     source: str | None = None
+    references: tuple[str, ...] = ()
     platform: bool = False
+
+    @property
+    def valid_values(self) -> tuple[str, ...]:
+        """The words a rule of severity error allows; empty where any will do."""
+        rules = [rule for rule in self.quality if rule.implementation == "valid_values" and rule.severity is Severity.ERROR]
+        return tuple(str(value) for rule in rules for value in rule.arguments["validValues"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +122,20 @@ class Landing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A Kafka topic: the message's value is a JSON object of the columns, its key the value of one of them."""
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetContract:
-    """One table. `columns` holds the owner's columns first, then the platform's."""
+    """One table, or one topic. `columns` holds the owner's columns first, then the platform's.
+
+    `file` is where it is declared, below lakehouse/contracts/. `also_reads` names inputs besides `source`; `consumers` who reads it outside
+    the lakehouse. Consumers inside follow from the others' `source` and `also_reads`.
+    """
 
     system: str
     layer: Layer
@@ -86,9 +147,16 @@ class DatasetContract:
     columns: tuple[Column, ...]
     reader_groups: tuple[str, ...]
     writer_groups: tuple[str, ...]
+    file: str = ""
+    status: str = "active"
+    owner: str = ""
     source: str | None = None
+    also_reads: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+    objectives: Objectives = Objectives()
     sequence: str | None = None
     landing: Landing | None = None
+    topic: Topic | None = None
     partitioned_by: tuple[str, ...] = ()
     table_properties: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,6 +164,11 @@ class DatasetContract:
     def name(self) -> str:
         """`schema.table`; the catalog is a matter of the environment."""
         return f"{self.schema_name}.{self.table_name}"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the datasets it is made from."""
+        return (*((self.source,) if self.source else ()), *self.also_reads)
 
     @property
     def declared_columns(self) -> tuple[Column, ...]:

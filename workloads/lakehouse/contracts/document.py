@@ -14,18 +14,22 @@ from open_data_contract_standard.model import (
     OpenDataContractStandard,
     Role,
     SchemaProperty,
+    Team,
 )
 from pydantic import ValidationError
 
-from lakehouse.contracts.dataset import Column, DatasetContract, Kind, Landing, Layer, QualityRule, Severity
+from lakehouse.contracts.dataset import Classification, Column, DatasetContract, Kind, Landing, Layer, Pii, QualityRule, Severity, Topic
 from lakehouse.contracts.errors import ContractError
+from lakehouse.contracts.objectives import read_objectives
 from lakehouse.contracts.platform_columns import platform_columns
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PHYSICAL_TYPE = re.compile(r"(STRING|DATE|TIMESTAMP|BOOLEAN|INT|BIGINT|DOUBLE|DECIMAL\(\d+,\d+\)|ARRAY<STRING>)")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_Word = TypeVar("_Word", Layer, Kind, Severity)
+_STATUS = ("proposed", "draft", "active", "deprecated", "retired")
+_Word = TypeVar("_Word", Layer, Kind, Severity, Classification, Pii)
 
 # The account groups of the estate; grants go to groups only.
 GROUPS = (
@@ -41,7 +45,20 @@ GROUPS = (
 RULES = frozenset(
     {"valid_values", "matches", "valid_email", "valid_phone", "not_in_future", "postcode_of_state", "not_before", "not_negative"}
 )
-_CUSTOM = {"layer", "kind", "source", "sequence", "landingFormat", "landingFilePrefix", "tableProperties"}
+_CUSTOM = {
+    "layer",
+    "kind",
+    "source",
+    "alsoReads",
+    "consumers",
+    "sequence",
+    "landingFormat",
+    "landingFilePrefix",
+    "messageKey",
+    "tableProperties",
+}
+# Which argument of a rule names another column of the dataset.
+_COLUMN_ARGUMENTS = {"not_before": ("column", ""), "postcode_of_state": ("state", "state")}
 
 
 def read_document(text: str, *, file: str, system: str) -> DatasetContract:
@@ -53,6 +70,7 @@ class _Document:
     def __init__(self, text: str, *, file: str, system: str) -> None:
         self.file = file
         self.system = system
+        self.owner = ""
         try:
             raw = yaml.load(text, Loader=_LOADER)  # noqa: S506 the C loader is a SafeLoader
         except yaml.YAMLError as error:
@@ -89,7 +107,10 @@ class _Document:
             raise self._wrong("version", f"must be major.minor.patch, is {found.version!r}")
         if not found.schema_ or len(found.schema_) != 1:
             raise self._wrong("schema", "must hold exactly one table")
+        if found.status not in _STATUS:
+            raise self._wrong("status", f"must be one of {', '.join(_STATUS)}, is {found.status!r}")
         table = found.schema_[0]
+        self.owner = self._owner()
         custom = self._custom(found.customProperties or [])
         layer = self._one_of(Layer, custom.get("layer"), "customProperties.layer")
         kind = self._one_of(Kind, custom.get("kind"), "customProperties.kind")
@@ -98,6 +119,7 @@ class _Document:
             raise self._wrong("schema.0.properties", "must declare at least one column")
         columns = (*declared, *platform_columns(kind))
         self._unique([column.name for column in columns])
+        self._known_columns(columns)
         sequence = custom.get("sequence")
         if sequence and sequence not in {column.name for column in columns}:
             raise self._wrong("customProperties.sequence", f"names no column: {sequence!r}")
@@ -107,21 +129,32 @@ class _Document:
             landing = Landing(format=str(custom.get("landingFormat")), file_prefix=str(custom.get("landingFilePrefix")))
             if landing.format not in ("csv", "json"):
                 raise self._wrong("customProperties.landingFormat", f"must be csv or json, is {landing.format!r}")
+        topic = None
+        if kind is Kind.TOPIC:
+            topic = self._topic(table.physicalName, custom.get("messageKey"), columns)
         partitions = sorted((p for p in table.properties or [] if p.partitioned), key=lambda p: p.partitionKeyPosition or 0)
         return DatasetContract(
             system=self.system,
             layer=layer,
             kind=kind,
             schema_name=self._name(found.domain, "domain"),
-            table_name=self._name(table.physicalName or table.name, "schema.0.physicalName"),
+            # A topic's own name may hold dots and dashes, so that its dataset goes by the name of the schema object.
+            table_name=self._name(table.name if topic else table.physicalName or table.name, "schema.0.physicalName"),
             version=found.version or "",
             description=" ".join((table.description or "").split()),
             columns=columns,
             reader_groups=readers,
             writer_groups=writers,
+            file=self.file,
+            status=found.status,
+            owner=self.owner,
             source=custom.get("source"),
+            also_reads=self._names(custom, "alsoReads"),
+            consumers=self._names(custom, "consumers"),
+            objectives=read_objectives(found.slaProperties or [], self._wrong),
             sequence=sequence,
             landing=landing,
+            topic=topic,
             partitioned_by=tuple(item.name or "" for item in partitions),
             table_properties={str(key): str(value) for key, value in (custom.get("tableProperties") or {}).items()},
         )
@@ -134,6 +167,35 @@ class _Document:
                 raise self._wrong(f"customProperties.{position}.property", f"{item.property!r} is not one of ours: {known}")
             found[str(item.property)] = item.value
         return found
+
+    def _owner(self) -> str:
+        """The team that repairs what is wrong with the data; empty where the contract names none, which `make contracts` refuses."""
+        return (self.contract.team.name or "") if isinstance(self.contract.team, Team) else ""
+
+    def _names(self, custom: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        value = custom.get(key) or []
+        if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+            raise self._wrong(f"customProperties.{key}", f"must be a list of names, is {value!r}")
+        return tuple(value)
+
+    def _topic(self, name: str | None, key: Any, columns: tuple[Column, ...]) -> Topic:
+        if not name or not _TOPIC.fullmatch(name):
+            raise self._wrong("schema.0.physicalName", f"{name!r} is no name of a Kafka topic")
+        if key not in {column.name for column in columns}:
+            raise self._wrong("customProperties.messageKey", f"names no column: {key!r}")
+        return Topic(name=name, key=str(key))
+
+    def _known_columns(self, columns: tuple[Column, ...]) -> None:
+        """A rule that compares with another column names one that is there."""
+        names = {column.name for column in columns}
+        for column in columns:
+            for position, rule in enumerate(column.quality):
+                argument, otherwise = _COLUMN_ARGUMENTS.get(rule.implementation, ("", ""))
+                if argument and (other := rule.arguments.get(argument, otherwise)) not in names:
+                    raise self._wrong(
+                        f"schema.0.properties.{column.name}.quality.{position}.arguments.{argument}",
+                        f"{rule.implementation} names no column: {other!r}",
+                    )
 
     def _one_of(self, kind: type[_Word], value: Any, key: str) -> _Word:
         try:
@@ -160,17 +222,29 @@ class _Document:
         sources = item.transformSourceObjects or []
         if len(sources) > 1:
             raise self._wrong(f"{key}.transformSourceObjects", "names more than one column; a derived column names none")
+        references = [relation.to for relation in item.relationships or []]
+        if not all(isinstance(to, str) and to.count(".") == 2 for to in references):
+            raise self._wrong(f"{key}.relationships", "each needs `to: schema.table.column`")
+        classification = self._one_of(Classification, item.classification or "internal", f"{key}.classification")
         return Column(
             name=self._name(item.name, f"{key}.name"),
             logical_type=item.logicalType or "string",
             physical_type=physical_type,
             required=bool(item.required),
             primary_key_position=(item.primaryKeyPosition or 1) if item.primaryKey else None,
-            classification=item.classification or "internal",
+            classification=classification,
+            pii=self._pii(item, key) if classification is Classification.PII else None,
             quality=tuple(self._rule(rule, f"{key}.quality.{position}") for position, rule in enumerate(item.quality or [])),
             description=" ".join((item.description or "").split()),
             source=sources[0] if sources else None,
+            references=tuple(str(to) for to in references),
         )
+
+    def _pii(self, item: SchemaProperty, key: str) -> Pii:
+        kinds = [tag.removeprefix("pii:") for tag in item.tags or [] if tag.startswith("pii:")]
+        if len(kinds) > 1:
+            raise self._wrong(f"{key}.tags", "names more than one kind of pii; a value is masked one way")
+        return self._one_of(Pii, kinds[0], f"{key}.tags") if kinds else Pii.TEXT
 
     def _rule(self, rule: DataQuality, key: str) -> QualityRule:
         """A library rule `invalidValues` with its allowed values, or one of our own by name (`type: custom, engine: lakehouse`)."""
@@ -186,7 +260,16 @@ class _Document:
             near = difflib.get_close_matches(implementation, RULES, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise self._wrong(f"{key}.implementation", f"no rule is called {implementation!r}.{hint} There are {', '.join(sorted(RULES))}")
-        return QualityRule(implementation=implementation, severity=severity, arguments=arguments, description=rule.description or "")
+        custom = {str(entry.property): str(entry.value) for entry in rule.customProperties or []}
+        if unknown := set(custom) - {"owner"}:
+            raise self._wrong(f"{key}.customProperties", f"{sorted(unknown)[0]!r} is not one of ours: owner")
+        return QualityRule(
+            implementation=implementation,
+            severity=severity,
+            arguments=arguments,
+            description=rule.description or "",
+            owner=custom.get("owner", self.owner),
+        )
 
     def _groups(self, roles: list[Role]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         readers: list[str] = []

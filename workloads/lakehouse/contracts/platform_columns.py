@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.contracts.dataset import Column, Kind
+from lakehouse.contracts.dataset import Classification, Column, Kind, Pii
 
 
 def _column(
@@ -15,7 +15,8 @@ def _column(
         physical_type=physical_type,
         required=required,
         primary_key_position=key,
-        classification="pii" if pii else "internal",
+        classification=Classification.PII if pii else Classification.INTERNAL,
+        pii=Pii.TEXT if pii else None,
         description=description,
         platform=True,
     )

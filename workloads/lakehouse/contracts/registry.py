@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 
@@ -17,17 +18,31 @@ _KIND_ORDER = {kind: position for position, kind in enumerate(Kind)}
 
 @cache
 def load_contracts() -> tuple[DatasetContract, ...]:
-    """Every dataset, quarantine tables included, ordered by layer, schema, kind and name. Raises ContractError."""
-    found: list[DatasetContract] = []
+    """Every table, quarantine tables included, ordered by layer, schema, kind and name. Raises ContractError."""
+    return tuple(dataset for dataset in _all() if dataset.kind is not Kind.TOPIC)
+
+
+@cache
+def load_topics() -> tuple[DatasetContract, ...]:
+    """Every Kafka topic. They are no tables, so that nothing that creates, grants or maintains those meets them."""
+    return tuple(dataset for dataset in _all() if dataset.kind is Kind.TOPIC)
+
+
+@cache
+def _all() -> tuple[DatasetContract, ...]:
+    found = [read_document(text, file=file, system=file.split("/")[1]) for file, text in documents()]
+    found += [quarantine_of(dataset) for dataset in found if dataset.kind is Kind.BRONZE]
+    check_together(found)
+    return tuple(sorted(found, key=lambda c: (_ORDER[c.layer], c.schema_name, _KIND_ORDER[c.kind], c.table_name)))
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """Name (`domains/<system>/<file>`) and text of every contract file."""
     folder = resources.files("lakehouse.contracts") / "domains"
     for system in sorted(folder.iterdir(), key=lambda entry: entry.name):
         for file in sorted(system.iterdir(), key=lambda entry: entry.name):
             if file.name.endswith(".yaml"):
-                name = f"domains/{system.name}/{file.name}"
-                found.append(read_document(file.read_text(encoding="utf-8"), file=name, system=system.name))
-    found += [quarantine_of(dataset) for dataset in found if dataset.kind is Kind.BRONZE]
-    check_together(found)
-    return tuple(sorted(found, key=lambda c: (_ORDER[c.layer], c.schema_name, _KIND_ORDER[c.kind], c.table_name)))
+                yield f"domains/{system.name}/{file.name}", file.read_text(encoding="utf-8")
 
 
 def quarantine_of(bronze: DatasetContract) -> DatasetContract:
@@ -43,6 +58,8 @@ def quarantine_of(bronze: DatasetContract) -> DatasetContract:
         columns=QUARANTINE,
         reader_groups=bronze.reader_groups,
         writer_groups=bronze.writer_groups,
+        file=bronze.file,
+        owner=bronze.owner,
         source=bronze.name,
     )
 
@@ -52,7 +69,7 @@ def check_together(contracts: list[DatasetContract]) -> None:
     by_name: dict[tuple[Layer, str], DatasetContract] = {}
     groups: dict[tuple[Layer, str], DatasetContract] = {}
     for dataset in contracts:
-        where = f"domains/{dataset.system}/{dataset.table_name}.yaml"
+        where = dataset.file
         if by_name.setdefault((dataset.layer, dataset.name), dataset) is not dataset:
             raise ContractError(f"{where}: schema.0.physicalName: {dataset.layer} table {dataset.name} is declared twice")
         first = groups.setdefault((dataset.layer, dataset.schema_name), dataset)
@@ -63,9 +80,12 @@ def check_together(contracts: list[DatasetContract]) -> None:
             )
     sources = {dataset.name: dataset for dataset in contracts if dataset.kind is not Kind.QUARANTINE}
     for dataset in contracts:
-        where = f"domains/{dataset.system}/{dataset.table_name}.yaml"
-        if dataset.source and dataset.source not in sources:
-            raise ContractError(f"{where}: customProperties.source: {dataset.source!r} is not declared")
+        where = dataset.file
+        for key, names in (("source", (dataset.source,) if dataset.source else ()), ("alsoReads", dataset.also_reads)):
+            for name in names:
+                if name not in sources:
+                    raise ContractError(f"{where}: customProperties.{key}: {name!r} is not declared")
+        _check_references(dataset, sources)
         if dataset.kind is Kind.SILVER:
             _check_silver(dataset, sources, where)
     if missing := set(SYSTEMS) - {dataset.system for dataset in contracts if dataset.kind is Kind.BRONZE}:
@@ -81,6 +101,32 @@ def _check_silver(dataset: DatasetContract, sources: dict[str, DatasetContract],
             raise ContractError(
                 f"{where}: schema.0.properties.{position}.transformSourceObjects: {column.source!r} is no column of {dataset.source}"
             )
+
+
+def _check_references(dataset: DatasetContract, sources: Mapping[str, DatasetContract]) -> None:
+    for column in dataset.columns:
+        for reference in column.references:
+            table, _, name = reference.rpartition(".")
+            if table not in sources or name not in {other.name for other in sources[table].columns}:
+                raise ContractError(f"{dataset.file}: schema.0.properties.{column.name}.relationships: {reference!r} is no declared column")
+
+
+def topic(name: str) -> DatasetContract:
+    """The topic declared as `schema.name`. Raises UnknownDataset."""
+    for dataset in load_topics():
+        if dataset.name == name:
+            return dataset
+    raise UnknownDataset(f"{name} is no topic. There are {', '.join(dataset.name for dataset in load_topics())}. See contracts/domains/")
+
+
+def consumers_of(name: str, contracts: Iterable[DatasetContract]) -> tuple[str, ...]:
+    """Who notices a change of a dataset: what is made from it, directly or not, then their and its readers outside and by group."""
+    every = list(contracts)
+    reached = [name]
+    for current in reached:  # grows while it is walked
+        reached += [dataset.name for dataset in every if current in dataset.inputs and dataset.name not in reached]
+    outside = [word for dataset in every if dataset.name in reached for word in (*dataset.consumers, *dataset.reader_groups)]
+    return tuple(dict.fromkeys([*reached[1:], *outside]))
 
 
 def contract(name: str) -> DatasetContract:

@@ -8,6 +8,9 @@ from pyspark.sql import functions as F
 from lakehouse.contracts import contract
 from lakehouse.schema import column_names
 
+# Statuses of a case that still needs somebody.
+OPEN = ("OPEN", "IN_PROGRESS")
+
 
 def case_metrics(cases: DataFrame) -> DataFrame:
     """One row a case type and status. An open case breaches once its due time is before `as_of`, the latest change among all cases.

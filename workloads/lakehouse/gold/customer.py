@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import contract
+from lakehouse.gold.cases import OPEN
 from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.schema import column_names
 
@@ -22,7 +23,7 @@ def dim_customer(customers: DataFrame, addresses: DataFrame, services: DataFrame
         F.count("*").alias("services_total"), F.count_if(F.col("status") == "ACTIVE").alias("services_active")
     )
     raised = cases.groupBy("customer_id").agg(
-        F.count("*").alias("cases_total"), F.count_if(F.col("status").isin("OPEN", "IN_PROGRESS")).alias("cases_open")
+        F.count("*").alias("cases_total"), F.count_if(F.col("status").isin(*OPEN)).alias("cases_open")
     )
     # The smallest id where several contacts name a customer: any would do, but it must be the same one each time.
     linked = contacts.where("customer_id IS NOT NULL").groupBy("customer_id").agg(F.min("contact_id").alias("linked_contact_id"))

@@ -1,20 +1,32 @@
-"""Publishes the marts: customer dimension, customer history, case metrics."""
+"""Publishes the marts: for what changed in silver since the last run, and nothing where nothing did."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from lakehouse import merge
 from lakehouse.contracts import contract
+from lakehouse.gold.address import dim_address
 from lakehouse.gold.cases import case_metrics
+from lakehouse.gold.changes import AMDM, CMDM, JARVIS, PEGA, SFDC, Silver, changes, everything, keys_of, silver, touched_customers
 from lakehouse.gold.customer import dim_customer
+from lakehouse.gold.match_rates import hold_to_objectives, match_rates, matched_joins
+from lakehouse.gold.people import publish_people
+from lakehouse.gold.publish import publish, replace
 from lakehouse.gold.scd2 import customer_versions, write_versions
+from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
 from lakehouse.jobs.streams import progress
 from lakehouse.names import Catalogs
-from lakehouse.schema import column_names
+from lakehouse.quality.accounting import recorded
+
+# The marts of what changed share one stream, so they share a checkpoint, which is that of the one they began with.
+MARTS = "customer.dim_customer"
+HISTORY = "customer.dim_customer_scd2"
 
 
 def main() -> None:
@@ -22,33 +34,90 @@ def main() -> None:
     spark = session()
     catalogs = parameters.catalogs
     history = start_history(spark, catalogs)
-    publish_customers(spark, catalogs)
-    publish_case_metrics(spark, catalogs)
-    history.awaitTermination()
-    grown = progress(history)
-    for name, what in (
-        ("customer.dim_customer", "synchronised with silver"),
-        ("operations.case_metrics", "synchronised with silver"),
-        ("customer.dim_customer_scd2", f"brought to {grown} new versions" if grown else "no new versions"),
-    ):
-        print(f"{catalogs.table(contract(name)).dotted}: {what}")
+    marts = start_marts(spark, catalogs, run_id=parameters.run_id)
+    # Both to their end, whichever fails.
+    try:
+        marts.awaitTermination()
+    finally:
+        history.awaitTermination()
+    changed, grown = progress(marts), progress(history)
+    print(f"marts of {catalogs.marts}: brought to {changed} changes of silver" if changed else f"marts of {catalogs.marts}: nothing new")
+    print(f"{catalogs.table(contract(HISTORY)).dotted}: {f'brought to {grown} new versions' if grown else 'no new versions'}")
 
 
-def publish_customers(spark: SparkSession, catalogs: Catalogs) -> None:
-    """dim_customer equals what silver says now; unchanged rows are not rewritten."""
-    silver = ("cmdm.customer_silver", "amdm.address_silver", "jarvis.service_silver", "pega.case_silver", "sfdc.contact_silver")
-    customers, addresses, services, cases, contacts = (_read(spark, catalogs, name) for name in silver)
-    _synchronise(dim_customer(customers, addresses, services, cases, contacts), "customer.dim_customer", catalogs)
+def start_marts(spark: SparkSession, catalogs: Catalogs, *, run_id: str) -> StreamingQuery:
+    """Starts the stream that publishes what changed. Changes are taken up once every mart has them; until then the next run retries."""
+
+    def write(batch: DataFrame, _: int) -> None:
+        changed = batch.distinct().persist()
+        try:
+            publish_changed(batch.sparkSession, catalogs, changed, run_id=run_id)
+        finally:
+            changed.unpersist()
+
+    stream = changes(spark, catalogs).writeStream.foreachBatch(write)
+    return stream.option("checkpointLocation", catalogs.checkpoint(contract(MARTS))).trigger(availableNow=True).start()
 
 
-def publish_case_metrics(spark: SparkSession, catalogs: Catalogs) -> None:
-    _synchronise(case_metrics(_read(spark, catalogs, "pega.case_silver")), "operations.case_metrics", catalogs)
+def publish_changed(spark: SparkSession, catalogs: Catalogs, changed: DataFrame, *, run_id: str) -> None:
+    """Measures the joins, then publishes the marts that hang on a changed system. Raises MatchRateBelowObjective before it touches one."""
+    systems = {row["system"] for row in changed.select("system").distinct().collect()}
+    # Every mart reads several of them, so each is read once.
+    tables = {system: rows.persist() for system, rows in silver(spark, catalogs).items()}
+    try:
+        measure_joins(catalogs, tables, run_id=run_id)
+        work: list[tuple[set[str], Callable[[], None]]] = [
+            ({CMDM, SFDC, JARVIS, PEGA, AMDM}, lambda: publish_people(spark, catalogs, tables, changed)),
+            ({CMDM, SFDC, JARVIS, PEGA, AMDM}, lambda: publish_customers(spark, catalogs, tables, changed)),
+            ({AMDM}, lambda: publish_addresses(catalogs, tables, changed)),
+            ({PEGA}, lambda: publish_case_metrics(spark, catalogs, tables)),
+        ]
+        with ThreadPoolExecutor(len(work)) as pool:
+            for started in [pool.submit(make) for sources, make in work if sources & systems]:
+                started.result()
+    finally:
+        for rows in tables.values():
+            rows.unpersist()
+
+
+def measure_joins(catalogs: Catalogs, tables: Silver, *, run_id: str) -> None:
+    """Writes the match rates, then holds them to their objectives: a failed run leaves its figures behind."""
+    rates = match_rates(lambda dataset: tables[dataset.system], matched_joins(), run_id=run_id)
+    measured = rates.collect()
+    dataset = contract("operations.match_rates")
+    replace(recorded(measured, rates), dataset, catalogs)
+    hold_to_objectives(measured)
+
+
+def publish_customers(spark: SparkSession, catalogs: Catalogs, tables: Silver | None = None, changed: DataFrame | None = None) -> None:
+    """dim_customer for the customers that `changed` speaks of, or for all."""
+    tables = tables or silver(spark, catalogs)
+    customers, addresses, services, cases, contacts = (tables[system] for system in (CMDM, AMDM, JARVIS, PEGA, SFDC))
+    touched = touched_customers(everything(tables) if changed is None else changed, customers).persist()
+    try:
+        theirs, raised, linked = (rows.join(touched, "customer_id", "left_semi") for rows in (customers, cases, contacts))
+        held = services.join(touched.withColumnRenamed("customer_id", "account_id"), "account_id", "left_semi")
+        rows = dim_customer(theirs, addresses, held, raised, linked)
+        publish(rows, touched.select(surrogate_key("customer_id").alias("customer_sk")), contract("customer.dim_customer"), catalogs)
+    finally:
+        touched.unpersist()
+
+
+def publish_addresses(catalogs: Catalogs, tables: Silver, changed: DataFrame) -> None:
+    touched = keys_of(changed, AMDM, "amdm_addr_id")
+    rows = dim_address(tables[AMDM].join(touched, "amdm_addr_id", "left_semi"))
+    publish(rows, touched.select(surrogate_key("amdm_addr_id").alias("address_sk")), contract("customer.dim_address"), catalogs)
+
+
+def publish_case_metrics(spark: SparkSession, catalogs: Catalogs, tables: Silver | None = None) -> None:
+    """All of it: every figure hangs on the latest change among all cases, and there are a few dozen rows."""
+    replace(case_metrics((tables or silver(spark, catalogs))[PEGA]), contract("operations.case_metrics"), catalogs)
 
 
 def start_history(spark: SparkSession, catalogs: Catalogs) -> StreamingQuery:
     """Starts the stream that recomputes the versions of the customers whose history grew since the last run."""
     source = catalogs.table(contract("cmdm.customer_history"))
-    dataset = contract("customer.dim_customer_scd2")
+    dataset = contract(HISTORY)
 
     def write(batch: DataFrame, _: int) -> None:
         whole = batch.sparkSession.read.table(source.dotted)
@@ -57,15 +126,6 @@ def start_history(spark: SparkSession, catalogs: Catalogs) -> StreamingQuery:
 
     stream = spark.readStream.table(source.dotted).writeStream.foreachBatch(write)
     return stream.option("checkpointLocation", catalogs.checkpoint(dataset)).trigger(availableNow=True).start()
-
-
-def _read(spark: SparkSession, catalogs: Catalogs, name: str) -> DataFrame:
-    return spark.read.table(catalogs.table(contract(name)).dotted)
-
-
-def _synchronise(rows: DataFrame, name: str, catalogs: Catalogs) -> None:
-    dataset = contract(name)
-    merge.synchronise(rows, catalogs.table(dataset), dataset.key, differs=merge.any_differs(column_names(dataset)))
 
 
 if __name__ == "__main__":
