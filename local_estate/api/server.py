@@ -25,7 +25,7 @@ from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.faults import Faults
 from local_estate.api.kernel.identity import Credentials, Tokens
 from local_estate.api.kernel.routing import Face, Router
-from local_estate.api.kernel.store import Store
+from local_estate.api.kernel.store import Store, StoreOutdated
 from local_estate.paths import Paths
 from local_estate.process import EXPLAINED, HELD
 from local_estate.spark.runtime import SparkRuntime
@@ -170,6 +170,8 @@ def main() -> None:
     paths.endpoints.unlink(missing_ok=True)  # of a killed one
     try:
         asyncio.run(Server(paths).run())
+    except StoreOutdated as outdated:
+        _leave(EXPLAINED, str(outdated))
     except (OSError, sqlite3.OperationalError) as error:
         if said := full_disk.explained(error, paths.home):
             _leave(EXPLAINED, said)

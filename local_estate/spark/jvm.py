@@ -151,8 +151,6 @@ def _command(java: str, classes: str, heap: str, *, home: Path, scratch: Path) -
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
         "-Xss4m",
-        # A day of data on two cores ends before the optimising compiler has paid for itself; it would only take a core from the work.
-        "-XX:TieredStopAtLevel=1",
         "-XX:ReservedCodeCacheSize=256m",
         "-XX:+IgnoreUnrecognizedVMOptions",
         *opened,

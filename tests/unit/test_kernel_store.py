@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_estate.api.kernel.store import Reader, Store
+from local_estate.api.kernel.store import Reader, Store, StoreOutdated
 
 
 @pytest.fixture
@@ -67,11 +67,22 @@ def test_the_store_file_is_private(tmp_path: Path) -> None:
     assert (tmp_path / "store.db").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_store_of_another_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    Store(tmp_path / "store.db")
+    Store(tmp_path / "store.db")
+    with sqlite3.connect(tmp_path / "store.db") as older:
+        older.execute("PRAGMA user_version = 1")
+    with pytest.raises(StoreOutdated) as refused:
+        Store(tmp_path / "store.db")
+    assert "made by another version of this repository (its store has format 1" in str(refused.value)
+    assert "`make reset` removes it" in str(refused.value)
+
+
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     writer = """
 import sys
 from pathlib import Path
-from local_estate.api.kernel.store import Reader, Store
+from local_estate.api.kernel.store import Reader, Store, StoreOutdated
 store = Store(Path(sys.argv[1]))
 number = 0
 while True:

@@ -10,6 +10,8 @@ from lakehouse.names import TableName
 # The one CHECK of a table, and the table property in which Delta keeps it.
 CHECK = "contract"
 CHECK_PROPERTY = f"delta.constraints.{CHECK}"
+# The types Delta keeps bounds of, among those our contracts use.
+_WITH_STATISTICS = ("STRING", "TIMESTAMP", "DATE", "INT", "BIGINT", "DOUBLE", "DECIMAL")
 
 
 def literal(text: str) -> str:
@@ -39,8 +41,32 @@ def create_table(dataset: DatasetContract, table: TableName) -> str:
 
 def properties(dataset: DatasetContract) -> dict[str, str]:
     """Table properties that the contract gives: whose it is, which version the table has been brought to, and what the owner asks for."""
-    about = {"contract.version": dataset.version, "contract.owner": dataset.owner, "contract.key": ",".join(dataset.key)}
+    about = {
+        "contract.version": dataset.version,
+        "contract.owner": dataset.owner,
+        "contract.key": ",".join(dataset.key),
+        "delta.dataSkippingStatsColumns": ",".join(sought_columns(dataset)),
+    }
     return {**{name: value for name, value in about.items() if value}, **dataset.table_properties}
+
+
+def sought_columns(dataset: DatasetContract) -> tuple[str, ...]:
+    """Columns that somebody looks rows up by: keys, the sequence, references and the platform's times.
+
+    Delta would keep the least and greatest value of the first 32 columns of every file, which costs a write more than it saves a reader
+    of free text. https://learn.microsoft.com/azure/databricks/delta/data-skipping
+    """
+    return tuple(
+        column.name
+        for column in dataset.columns
+        if column.name not in dataset.partitioned_by
+        and column.physical_type.partition("<")[0].partition("(")[0] in _WITH_STATISTICS
+        and (
+            column.name in (*dataset.key, dataset.sequence)
+            or column.references
+            or (column.platform and column.physical_type == "TIMESTAMP")
+        )
+    )
 
 
 def set_properties(table: TableName, changed: Mapping[str, str]) -> str:

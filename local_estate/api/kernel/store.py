@@ -12,6 +12,13 @@ from typing import Any
 
 Document = dict[str, Any]
 
+# Raised by whoever changes what stored documents look like so that older ones cannot be read.
+FORMAT = 2
+
+
+class StoreOutdated(Exception):
+    """The file was written by a version whose documents this one does not read."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS documents_by_type ON documents (kind, json_extract(body, '$.type'));
@@ -93,10 +100,22 @@ class Store:
         self._path = path
         self._writing = threading.RLock()
         self._writer = self._connect()
+        self._check_format()
         self._writer.executescript(_SCHEMA)
         self._open: Transaction | None = None
         self._readers = threading.local()
         path.chmod(0o600)
+
+    def _check_format(self) -> None:
+        (written,) = self._writer.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if not tables:
+            self._writer.execute(f"PRAGMA user_version = {FORMAT}")
+        elif written != FORMAT:
+            raise StoreOutdated(
+                f"the estate in {self._path.parent} was made by another version of this repository (its store has format {written}, "
+                f"this version reads {FORMAT}). `make reset` removes it, `make up` makes it anew"
+            )
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=30)

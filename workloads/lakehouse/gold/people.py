@@ -38,20 +38,15 @@ def publish_people(spark: SparkSession, catalogs: Catalogs, tables: Silver, chan
     only the people concerned are mastered again.
     """
     rules = load_rules()
-    found = resolved(records(tables[CMDM], tables[SFDC], rules), rules).persist()
-    moved = identity_changes(found, spark.read.table(catalogs.table(contract(IDENTITY)).dotted)).persist()
-    try:
-        accounts = found.where(F.col(SOURCE) == CMDM).select(F.col(RECORD_ID).alias("account_id"), F.col(CUSTOMER_ID).alias("customer_id"))
-        touched = touch(found, moved, changed, tables)
-        touched.people.persist()
-        _publish_360(catalogs, tables, survivors(_these(found, touched.people, CUSTOMER_ID), rules), accounts, touched)
-        _publish_services(spark, catalogs, tables, accounts, touched)
-        # Last, so that a run that broke off before finds the same people moved again.
-        apply(moved, contract(IDENTITY), catalogs)
-        touched.people.unpersist()
-    finally:
-        moved.unpersist()
-        found.unpersist()
+    # Checkpoints rather than persist(): every mart below joins these with each other, and Spark plans a persisted DataFrame from its roots.
+    found = resolved(records(tables[CMDM], tables[SFDC], rules), rules).localCheckpoint()
+    moved = identity_changes(found, spark.read.table(catalogs.table(contract(IDENTITY)).dotted)).localCheckpoint()
+    accounts = found.where(F.col(SOURCE) == CMDM).select(F.col(RECORD_ID).alias("account_id"), F.col(CUSTOMER_ID).alias("customer_id"))
+    touched = touch(found, moved, changed, tables)
+    _publish_360(catalogs, tables, survivors(_these(found, touched.people, CUSTOMER_ID), rules), accounts, touched)
+    _publish_services(spark, catalogs, tables, accounts, touched)
+    # Last, so that a run that broke off before finds the same people moved again.
+    apply(moved, contract(IDENTITY), catalogs)
 
 
 def identity_changes(found: DataFrame, published: DataFrame) -> DataFrame:
@@ -66,16 +61,17 @@ def identity_changes(found: DataFrame, published: DataFrame) -> DataFrame:
 
 
 def touch(found: DataFrame, moved: DataFrame, changed: DataFrame, tables: Silver) -> Touched:
-    """From changed rows and moved records to people and services."""
+    """From changed rows and moved records to people and services, each a checkpoint."""
     of_cmdm = touched_customers(changed, tables[CMDM]).select(F.lit(CMDM).alias(SOURCE), F.col("customer_id").alias(RECORD_ID))
     of_sfdc = keys_of(changed, SFDC, RECORD_ID).select(F.lit(SFDC).alias(SOURCE), RECORD_ID)
     whose = found.join(of_cmdm.unionAll(of_sfdc), [SOURCE, RECORD_ID], "left_semi").select(F.col(CUSTOMER_ID).alias("customer_id"))
     people = whose.unionAll(moved.select("customer_id")).unionAll(moved.select("_was")).where("customer_id IS NOT NULL").distinct()
+    people = people.localCheckpoint()
     theirs = _these(found.where(F.col(SOURCE) == CMDM), people, CUSTOMER_ID).select(F.col(RECORD_ID).alias("account_id"))
     accounts = theirs.unionAll(of_cmdm.select(RECORD_ID)).unionAll(moved.where(F.col(SOURCE) == CMDM).select(RECORD_ID)).distinct()
     held = tables[JARVIS].join(accounts, "account_id", "left_semi").select("service_id")
     spoken_of = changed.where("service_id IS NOT NULL").select("service_id")
-    return Touched(people=people, services=held.unionAll(spoken_of).distinct())
+    return Touched(people=people, services=held.unionAll(spoken_of).distinct().localCheckpoint())
 
 
 def _publish_360(catalogs: Catalogs, tables: Silver, people: DataFrame, accounts: DataFrame, touched: Touched) -> None:
@@ -86,14 +82,11 @@ def _publish_360(catalogs: Catalogs, tables: Silver, people: DataFrame, accounts
 
 def _publish_services(spark: SparkSession, catalogs: Catalogs, tables: Silver, accounts: DataFrame, touched: Touched) -> None:
     people = spark.read.table(catalogs.table(contract(PEOPLE)).dotted)
-    keys = touched.services.persist()
-    try:
-        these = tables[JARVIS].join(keys, "service_id", "left_semi")
-        cases = tables[PEGA].join(keys, "service_id", "left_semi")
-        publish(fact_service(these, accounts, people), keys, contract("customer.fact_service"), catalogs)
-        publish(customer_service_view(these, accounts, people, cases), keys, contract("customer.customer_service_view"), catalogs)
-    finally:
-        keys.unpersist()
+    keys = touched.services
+    these = tables[JARVIS].join(keys, "service_id", "left_semi")
+    cases = tables[PEGA].join(keys, "service_id", "left_semi")
+    publish(fact_service(these, accounts, people), keys, contract("customer.fact_service"), catalogs)
+    publish(customer_service_view(these, accounts, people, cases), keys, contract("customer.customer_service_view"), catalogs)
 
 
 def _these(rows: DataFrame, people: DataFrame, column: str) -> DataFrame:

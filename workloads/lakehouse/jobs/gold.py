@@ -49,11 +49,7 @@ def start_marts(spark: SparkSession, catalogs: Catalogs, *, run_id: str) -> Stre
     """Starts the stream that publishes what changed. Changes are taken up once every mart has them; until then the next run retries."""
 
     def write(batch: DataFrame, _: int) -> None:
-        changed = batch.distinct().persist()
-        try:
-            publish_changed(batch.sparkSession, catalogs, changed, run_id=run_id)
-        finally:
-            changed.unpersist()
+        publish_changed(batch.sparkSession, catalogs, batch.distinct().localCheckpoint(), run_id=run_id)
 
     stream = changes(spark, catalogs).writeStream.foreachBatch(write)
     return stream.option("checkpointLocation", catalogs.checkpoint(contract(MARTS))).trigger(availableNow=True).start()
@@ -93,14 +89,11 @@ def publish_customers(spark: SparkSession, catalogs: Catalogs, tables: Silver | 
     """dim_customer for the customers that `changed` speaks of, or for all."""
     tables = tables or silver(spark, catalogs)
     customers, addresses, services, cases, contacts = (tables[system] for system in (CMDM, AMDM, JARVIS, PEGA, SFDC))
-    touched = touched_customers(everything(tables) if changed is None else changed, customers).persist()
-    try:
-        theirs, raised, linked = (rows.join(touched, "customer_id", "left_semi") for rows in (customers, cases, contacts))
-        held = services.join(touched.withColumnRenamed("customer_id", "account_id"), "account_id", "left_semi")
-        rows = dim_customer(theirs, addresses, held, raised, linked)
-        publish(rows, touched.select(surrogate_key("customer_id").alias("customer_sk")), contract("customer.dim_customer"), catalogs)
-    finally:
-        touched.unpersist()
+    touched = touched_customers(everything(tables) if changed is None else changed, customers).localCheckpoint()
+    theirs, raised, linked = (rows.join(touched, "customer_id", "left_semi") for rows in (customers, cases, contacts))
+    held = services.join(touched.withColumnRenamed("customer_id", "account_id"), "account_id", "left_semi")
+    rows = dim_customer(theirs, addresses, held, raised, linked)
+    publish(rows, touched.select(surrogate_key("customer_id").alias("customer_sk")), contract("customer.dim_customer"), catalogs)
 
 
 def publish_addresses(catalogs: Catalogs, tables: Silver, changed: DataFrame) -> None:
