@@ -69,8 +69,8 @@ class Classpath:
         return os.pathsep.join(self.entries)
 
 
-def locked_jars() -> tuple[Coordinate, ...]:
-    lines = (line.strip() for line in LOCK.read_text().splitlines())
+def locked_jars(lock: Path = LOCK) -> tuple[Coordinate, ...]:
+    lines = (line.strip() for line in lock.read_text().splitlines())
     return tuple(Coordinate.parse(line) for line in lines if line and not line.startswith("#"))
 
 
@@ -121,20 +121,20 @@ def _wheel_jdk(paths: Paths) -> Path:
     return java
 
 
-def resolve_jars(paths: Paths, jdk: Jdk) -> tuple[Path, ...]:
-    """The locked JARs in `paths.jars`, fetched by the Ivy inside pyspark when any is missing. Raises ToolMissing."""
-    wanted = locked_jars()
+def resolve_jars(paths: Paths, jdk: Jdk, lock: Path = LOCK) -> tuple[Path, ...]:
+    """The JARs of a lock in `paths.jars`, fetched by the Ivy inside pyspark when any is missing. Raises ToolMissing."""
+    wanted = locked_jars(lock)
     found = tuple(paths.jars / coordinate.file for coordinate in wanted)
     if all(jar.exists() for jar in found):
         return found
     with _locked(paths.tools / "jars.lock"):
         missing = [coordinate for coordinate in wanted if not (paths.jars / coordinate.file).exists()]
         if missing:
-            _fetch(paths, jdk, missing)
+            _fetch(paths, jdk, missing, lock)
     return found
 
 
-def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate]) -> None:
+def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate], lock: Path) -> None:
     paths.jars.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.tools, prefix="ivy-") as folder:
         work = Path(folder)
@@ -165,7 +165,7 @@ def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate]) -> None:
             "-settings",
             f"{work}/settings.xml",
         ]
-        command += ["-ivy", f"{work}/ivy.xml", "-retrieve", pattern, "-types", "jar", "-confs", "default"]
+        command += ["-ivy", f"{work}/ivy.xml", "-retrieve", pattern, "-types", "jar", "bundle", "-confs", "default"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         for coordinate in missing:
             jar = work / "out" / coordinate.file
@@ -174,7 +174,7 @@ def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate]) -> None:
                 raise ToolMissing(f"{coordinate.file} could not be fetched (Ivy ended with {done.returncode}): {said}")
             digest = hashlib.sha256(jar.read_bytes()).hexdigest()
             if digest != coordinate.sha256:
-                raise ToolMissing(f"{coordinate.file} has sha256 {digest}, but {LOCK.name} says {coordinate.sha256}; it is not used")
+                raise ToolMissing(f"{coordinate.file} has sha256 {digest}, but {lock.name} says {coordinate.sha256}; it is not used")
             jar.replace(paths.jars / coordinate.file)
 
 

@@ -122,6 +122,9 @@ class Jvm:
         try:
             reply = self._http.request(method, path, json=body)
         except httpx.TransportError as error:
+            # A killed process loses its connections before it is gone, and who asks next must not find it alive.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=10)
             raise JvmGone(f"the Spark JVM (pid {self.pid}) does not answer: {type(error).__name__}") from None
         content = reply.json()
         if reply.status_code >= 300:
@@ -175,7 +178,7 @@ def spark_configuration(scratch: Path) -> dict[str, str]:
     """Small data on few cores; the governance of every session."""
     governance = {
         "spark.sql.extensions": "mt.estate.EstateExtensions,io.delta.sql.DeltaSparkSessionExtension,mt.estate.EstateSqlExtensions",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.catalog.spark_catalog": "mt.estate.NamelessCatalog",
         "spark.hadoop.fs.defaultFS": "dbfs:///",
         "spark.hadoop.fs.dbfs.impl": "mt.estate.DbfsFileSystem",
         "spark.hadoop.fs.abfss.impl": "mt.estate.AbfssFileSystem",

@@ -23,6 +23,7 @@ from infra.databricks.groups import ENGINEERS
 from infra.databricks.identity import Account, AccountArgs
 from infra.databricks.jobs import EXPORTED, Jobs, JobsArgs
 from infra.databricks.membership import Membership, MembershipArgs
+from infra.databricks.pipelines import Pipelines, PipelinesArgs
 from infra.databricks.secret_scope import SecretScope, SecretScopeArgs
 from infra.errors import Refused
 from infra.naming import Naming
@@ -158,7 +159,20 @@ def build_environment(settings: EnvironmentSettings) -> None:
             tags=tags,
         ),
     )
-    _export(workspace, catalogs, compute, jobs, artifact)
+    pipelines = Pipelines(
+        "pipelines",
+        PipelinesArgs(
+            workspace_provider=inside,
+            compute_settings=settings.compute,
+            catalogs=catalogs.names,
+            wheel=artifact.uploaded.path,
+            ready=catalogs.ready,
+            run_as=shared.principals.apply(lambda known: known["etl"]),
+            airflow=shared.principals.apply(lambda known: known["airflow"]),
+            tags=tags,
+        ),
+    )
+    _export(workspace, catalogs, compute, jobs, pipelines, artifact)
 
 
 def _private_endpoints(
@@ -194,7 +208,7 @@ def _private_endpoints(
     )
 
 
-def _export(workspace: Workspace, catalogs: Catalogs, compute: Compute, jobs: Jobs, artifact: Artifact) -> None:
+def _export(workspace: Workspace, catalogs: Catalogs, compute: Compute, jobs: Jobs, pipelines: Pipelines, artifact: Artifact) -> None:
     pulumi.export("workspace_url", pulumi.Output.concat("https://", workspace.workspace.workspace_url))
     pulumi.export("workspace_id", workspace.workspace.workspace_id)
     pulumi.export("workspace_resource_id", workspace.resource_id)
@@ -204,6 +218,7 @@ def _export(workspace: Workspace, catalogs: Catalogs, compute: Compute, jobs: Jo
     pulumi.export("cluster_policy_id", compute.policy.id)
     pulumi.export("wheel", artifact.path)
     pulumi.export("job_ids", jobs.ids)
+    pulumi.export("pipeline_ids", pipelines.ids)
     pulumi.export("daily_run", jobs.daily_run)
     for output, job in EXPORTED.items():
         pulumi.export(output, jobs.ids[job])

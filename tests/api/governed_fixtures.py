@@ -86,8 +86,11 @@ def governed(home: Path) -> Governed:
     estate.answers.update(SERVICE.provides)
     estate.answers.update(
         {
-            "identity.principal": lambda _, **by: {"id": by["id"], "name": by["id"], "kind": "user"} if by.get("id") in _PEOPLE else None,
+            "identity.principal": lambda _, id="", name="": (
+                {"id": id or name, "name": id or name, "kind": "user"} if (id or name) in _PEOPLE else None
+            ),
             "identity.groups_of": lambda _, principal_id: made.groups.get(principal_id, set()),
+            "identity.is_workspace_admin": lambda _, principal_id, workspace_id: principal_id == "admin",
             "identity.is_account_admin": lambda _, principal_id: principal_id == "admin",
             "identity.grantee": lambda _, name: name if name in known else None,
             "arm.workspace": lambda _, workspace_id: (

@@ -95,6 +95,23 @@ def everything(world: World, folder: Path) -> None:
     engine.up(databricks("Job"), "job", name="bronze_autoloader", **settings)
     runs = [{**engineers, "permissionLevel": "CAN_MANAGE_RUN"}]
     engine.up(databricks("Permissions"), "job-acl", jobId=engine.id("job"), accessControls=runs)
+    engine.up(
+        databricks("Pipeline"),
+        "pipeline",
+        name="telecom",
+        catalog="dev_ep_raw",
+        schema="cmdm",
+        libraries=[{"file": {"path": "/Workspace/Shared/a.py"}}, {"glob": {"include": "/Workspace/Shared/more/**"}}],
+        configuration={"telecom.raw_catalog": "dev_ep_raw"},
+        clusters=[
+            {"label": "default", "nodeTypeId": "Standard_D4ds_v5", "autoscale": {"minWorkers": 1, "maxWorkers": 2, "mode": "ENHANCED"}}
+        ],
+        environment={"dependencies": ["/Volumes/dev_ep_raw/cmdm/files/l.whl"]},
+        continuous=False,
+        edition="advanced",
+        runAs={"servicePrincipalName": account["runner"]["applicationId"]},
+        tags={"ENVM": "dev"},
+    )
 
 
 def test_every_type_of_the_platform_is_made_refreshes_empty_and_is_imported_by_its_id_alone(world: World, tmp_path: Path) -> None:
@@ -159,6 +176,7 @@ def test_an_unknown_workspace_and_unknown_ids_pass_check(engine: Engine) -> None
 
 
 LOST = {
+    "Pipeline": ("/pipelines", {"name": "lost-pipeline", "catalog": "c", "schema": "s"}),
     "Job": ("/jobs/create", job(task("a"), name="lost-job")),
     "ClusterPolicy": ("/policies/clusters/create", {"name": "lost-policy", "definition": "{}"}),
     "InstancePool": (
@@ -409,8 +427,8 @@ def test_privileges_and_levels_are_those_of_databricks(engine: Engine) -> None:
 
 
 def test_types_and_functions_the_estate_lacks_are_refused_by_name(engine: Engine) -> None:
-    with pytest.raises(CheckFailed, match="does not support the resource type databricks:index/pipeline:Pipeline"):
-        engine.check(databricks("Pipeline"), "p", {"name": "p"})
+    with pytest.raises(CheckFailed, match="does not support the resource type databricks:index/cluster:Cluster"):
+        engine.check(databricks("Cluster"), "c", {"sparkVersion": "17.3.x-scala2.13"})
     with pytest.raises(grpc.RpcError, match="databricks:index/noSuch:NoSuch"):
         engine.check(databricks("NoSuch"), "n", {})
     with pytest.raises(grpc.RpcError, match="getSpaceships"):

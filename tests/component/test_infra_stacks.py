@@ -89,14 +89,14 @@ def test_grants_go_to_groups_of_the_account_alone(environment_plan: Plan, shared
     assert "data_engineering" in granted
 
 
-def test_analysts_read_operations_and_nothing_of_raw_or_curated(dev: Plan) -> None:
+def test_analysts_read_operations_and_telecom_and_nothing_of_raw_or_curated(dev: Plan) -> None:
     readable = {
         each.name
         for each in dev.all("Grants")
         for grant in each.inputs["grants"]
         if grant["principal"] == "MT-analyst-readers" and "SELECT" in grant["privileges"]
     }
-    assert readable == {"marts-operations"}
+    assert readable == {"marts-operations", "marts-telecom"}
 
 
 def test_nobody_but_the_owner_manages(environment_plan: Plan) -> None:
@@ -123,7 +123,7 @@ def test_catalogs_carry_the_environment_and_are_bound_to_it(stack: str, prefix: 
 
 
 def test_every_job_cluster_is_bound_to_the_policy_and_within_it(environment_plan: Plan) -> None:
-    (policy,) = environment_plan.all("ClusterPolicy")
+    policy = environment_plan.one("ClusterPolicy", "etl_restricted")
     definition = json.loads(policy.inputs["definition"])
     for job in environment_plan.all("Job"):
         for cluster in job.inputs["jobClusters"]:

@@ -14,9 +14,12 @@ JOBS = {
     "bronze_autoloader": "bronze",
     "silver_standardize": "silver",
     "gold_marts": "gold",
+    "stream_contact_events": "stream_contact_events",
     "rag_build_idx": "rag_build_idx",
     "maintenance": "maintenance",
 }
+
+STREAM = [{"name": "kafka_secret", "default": "connectors/kafka-contact-events"}, {"name": "trigger", "default": "available_now"}]
 
 
 def test_every_job_starts_an_entry_point_the_wheel_has(environment_plan: Plan) -> None:
@@ -37,7 +40,9 @@ def test_jobs_get_catalog_names_as_literals_and_their_system_as_a_job_parameter(
         }
         by_system = job.name in {"bronze_autoloader", "silver_standardize"}
         assert named.get("system") == ("{{job.parameters.system}}" if by_system else None)
-        assert job.inputs.get("parameters", []) == ([{"name": "system", "default": "cmdm"}] if by_system else [])
+        expected = [{"name": "system", "default": "cmdm"}] if by_system else STREAM if job.name == "stream_contact_events" else []
+        assert job.inputs.get("parameters", []) == expected
+        assert all(named[each["name"]] == f"{{{{job.parameters.{each['name']}}}}}" for each in expected)
 
 
 def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -> None:
@@ -45,12 +50,15 @@ def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -
         assert job.inputs["queue"] == {"enabled": True}
         assert job.inputs["timeoutSeconds"] > 0
         # One run per system at a time; everything else alone.
-        assert job.inputs["maxConcurrentRuns"] == (len(SYSTEMS) if job.inputs.get("parameters") else 1)
+        by_system = [each["name"] for each in job.inputs.get("parameters", [])] == ["system"]
+        assert job.inputs["maxConcurrentRuns"] == (len(SYSTEMS) if by_system else 1)
 
 
-def test_the_cluster_policy_is_for_engineers(environment_plan: Plan) -> None:
-    (use,) = [each for each in environment_plan.all("Permissions") if "clusterPolicyId" in each.inputs]
-    assert use.inputs["accessControls"] == [{"groupName": "data_engineering", "permissionLevel": "CAN_USE"}]
+def test_the_cluster_policies_are_for_engineers(environment_plan: Plan) -> None:
+    uses = [each for each in environment_plan.all("Permissions") if "clusterPolicyId" in each.inputs]
+    assert {each.inputs["clusterPolicyId"] for each in uses} == {"id-etl_restricted", "id-pipelines_restricted"}
+    for use in uses:
+        assert use.inputs["accessControls"] == [{"groupName": "data_engineering", "permissionLevel": "CAN_USE"}]
 
 
 def test_secrets_come_from_the_vault_and_engineers_read_them(environment_plan: Plan) -> None:
@@ -97,5 +105,7 @@ def test_the_type_tokens_are_what_deployed_states_know(plan: Plan) -> None:
     tokens = {each.type for each in plan.resources if each.type.startswith("lakehouse:")}
     account = {"lakehouse:azure:Hub", "lakehouse:databricks:Account"}
     azure = {f"lakehouse:azure:{name}" for name in ("Network", "DataLake", "KeyVault", "Workspace", "Monitoring", "PrivateEndpoints")}
-    inside = {f"lakehouse:databricks:{name}" for name in ("Membership", "Catalogs", "Compute", "SecretScope", "Artifact", "Jobs")}
+    inside = {
+        f"lakehouse:databricks:{name}" for name in ("Membership", "Catalogs", "Compute", "SecretScope", "Artifact", "Jobs", "Pipelines")
+    }
     assert tokens == (account if plan.stack == "shared" else azure | inside)

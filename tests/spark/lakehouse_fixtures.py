@@ -7,6 +7,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,13 @@ _INTERNAL = ("sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calend
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
+    with local_session() as session:
+        yield session
+
+
+@contextmanager
+def local_session(warehouse: Path | None = None) -> Iterator[SparkSession]:
+    """`warehouse` keeps the tables' files where another process finds them; else they go with the session."""
     paths = Paths.from_environment()
     jdk = find_jdk(paths)
     classes = os.pathsep.join([*map(str, resolve_jars(paths, jdk)), str(pyspark_home() / "jars" / "*")])
@@ -54,18 +62,17 @@ def spark() -> Iterator[SparkSession]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SPARK_HOME", folder)
             patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-            session = _builder(folder).getOrCreate()
+            session = _builder().config("spark.sql.warehouse.dir", str(warehouse or f"{folder}/warehouse")).getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
             yield session
             session.stop()
 
 
-def _builder(folder: str) -> SparkSession.Builder:
+def _builder() -> SparkSession.Builder:
     return SparkSession.builder.master("local[2]").config(
         map={
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-            "spark.sql.warehouse.dir": f"{folder}/warehouse",
             "spark.sql.shuffle.partitions": "2",
             "spark.databricks.delta.snapshotPartitions": "2",
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -25,6 +26,7 @@ class WorkspaceApi:
     def __init__(self, governed: Governed) -> None:
         self.governed = governed
         self.calls: list[tuple[str, str, str]] = []
+        self.before: Callable[[str, str], None] = lambda method, path: None  # runs ahead of each request's effect
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -40,6 +42,7 @@ class WorkspaceApi:
             if who == authorization:
                 raise ApiError("UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
             self.calls.append((who, method, address.path))
+            self.before(method, address.path)
             found = self.governed.router.match(Face.WORKSPACE, method, address.path)
             if found is None:
                 raise ApiError("ENDPOINT_NOT_FOUND", f"No API found for '{method} {address.path}'", 404)

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local_estate.api.kernel.errors import ApiError
 from local_estate.paths import Paths
 from local_estate.spark import jvm as jvm_module
 from local_estate.spark.jvm import Jvm, JvmDidNotStart
@@ -222,6 +223,29 @@ def test_a_crash_between_files_and_name_heals(plane: DataPlane) -> None:
     assert plane.sql("alice", "SELECT * FROM {s}.t") == [("1",)]
 
 
+def test_a_jvm_killed_between_the_files_and_the_name_of_a_table_heals(plane: DataPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kill -9 when the registration arrives: Delta has committed the files, Unity Catalog has not taken the name."""
+    committed: list[int] = []
+
+    def kill(method: str, path: str) -> None:
+        if (method, path) == ("POST", "/api/2.1/unity-catalog/tables"):
+            committed.append(len(list((plane.home / "adls").rglob("_delta_log/00000000000000000000.json"))))
+            victim = psutil.Process(plane.runtime.health()["pid"])
+            victim.kill()
+            victim.wait(20)
+            raise ApiError("TEMPORARILY_UNAVAILABLE", "nobody is left to read this")
+
+    before = len(list((plane.home / "adls").rglob("_delta_log/00000000000000000000.json")))
+    monkeypatch.setattr(plane.api, "before", kill)
+    with pytest.raises(SqlFailed, match="the Spark JVM ended while the statement ran; run it again"):
+        plane.sql("alice", "CREATE TABLE {s}.t AS SELECT 1 AS id")
+    assert committed == [before + 1]
+    monkeypatch.undo()
+    assert plane.sql("alice", "SHOW TABLES IN {s}") == []
+    plane.sql("alice", "CREATE TABLE {s}.t AS SELECT 2 AS id")
+    assert plane.sql("alice", "SELECT * FROM {s}.t") == [("2",)]
+
+
 def test_a_jvm_that_would_not_enforce_refuses_to_start(plane: DataPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = jvm_module.spark_configuration
     tools = Path(os.environ.get("ESTATE_TOOLS") or ".tools").absolute()
@@ -239,6 +263,7 @@ def test_the_jvm_ends_when_the_process_that_started_it_is_killed(tmp_path: Path)
     tools = os.environ.get("ESTATE_TOOLS") or str(Path(".tools").absolute())
     source = """
 import os, signal
+from local_estate.api.kernel.errors import ApiError
 from local_estate.paths import Paths
 from local_estate.spark.jvm import Jvm
 print(Jvm(Paths.from_environment(), heap='1g').pid, flush=True)

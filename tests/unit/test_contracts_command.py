@@ -16,6 +16,7 @@ from samples.generate import generate
 
 CASES = "domains/pega/case_silver.yaml"
 EVENTS = "domains/sfdc/contact_events.yaml"
+INTERACTIONS = "domains/sfdc/contact_interaction.yaml"  # nothing is made from it
 
 
 class Project:
@@ -131,16 +132,16 @@ def test_a_version_does_not_go_back(project: Project) -> None:
 
 
 def test_a_dataset_goes_only_after_it_was_released_as_deprecated(project: Project) -> None:
-    kept = project.texts.pop(EVENTS)
+    kept = project.texts.pop(INTERACTIONS)
     (problem,) = [found for found in project.problems() if found["dataset"]]
     assert problem["what"] == "was released as 1.0.0 and is gone"
-    assert problem["consumers"] == ["data_engineering"]
-    project.texts[EVENTS] = kept.replace("status: active", "status: deprecated").replace("version: 1.0.0", "version: 1.0.1")
+    assert problem["consumers"] == ["data_engineering", "MT-dpm-data-eng"]
+    project.texts[INTERACTIONS] = kept.replace("status: active", "status: deprecated").replace("version: 1.0.0", "version: 1.0.1")
     assert project.run("--write", "--release")[0] == 0
-    project.texts.pop(EVENTS)
+    project.texts.pop(INTERACTIONS)
     status, _, err = project.run("--write", "--release")
-    assert (status, "released without sfdc/contact_events.yaml" in err) == (0, True)
-    assert not (project.root / "contracts/released/sfdc/contact_events.yaml").exists()
+    assert (status, "released without sfdc/contact_interaction.yaml" in err) == (0, True)
+    assert not (project.root / "contracts/released/sfdc/contact_interaction.yaml").exists()
 
 
 def test_a_release_is_refused_while_anything_is_wrong_and_records_nothing(project: Project) -> None:

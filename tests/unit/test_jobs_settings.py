@@ -60,7 +60,7 @@ def test_depends_on_is_sorted() -> None:
     assert found["tasks"][0]["depends_on"] == [{"task_key": "a"}, {"task_key": "b"}]
 
 
-@pytest.mark.parametrize("kind", ["notebook_task", "pipeline_task", "dbt_task", "spark_jar_task", "spark_submit_task", "power_bi_task"])
+@pytest.mark.parametrize("kind", ["notebook_task", "dbt_task", "spark_jar_task", "spark_submit_task", "power_bi_task"])
 def test_a_task_type_that_is_not_executed_is_refused_by_name(kind: str) -> None:
     error = refused(job({"task_key": "a", kind: {}, "job_cluster_key": "main"}))
     assert (error.code, error.status) == ("NOT_IMPLEMENTED", 501)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.contracts import Kind, contract, of_system
-from lakehouse.ddl import add_columns, create_table, literal
+from lakehouse.ddl import add_columns, create_table, literal, sought_columns
 from lakehouse.jobs.parameters import parse
 from lakehouse.names import Catalogs, TableName
 
@@ -75,6 +75,19 @@ def test_ddl_carries_types_nullability_comments_partitions_and_version() -> None
     assert f"'contract.version' = '{accounting.version}'" in made
 
 
+def test_statistics_are_kept_of_columns_that_rows_are_looked_up_by_and_of_no_others() -> None:
+    silver = contract("cmdm.customer_silver")
+    assert sought_columns(silver) == ("customer_id", "amdm_addr_id", "sfdc_contact_id", "updated_ts", "_ingest_ts")
+    made = create_table(silver, TableName(catalog="c", schema="cmdm", table="customer_silver"))
+    assert "'delta.dataSkippingStatsColumns' = 'customer_id,amdm_addr_id,sfdc_contact_id,updated_ts,_ingest_ts'" in made
+
+
+def test_a_partition_column_has_no_statistics_of_its_own() -> None:
+    accounting = contract("platform.batch_accounting")
+    assert "system" in accounting.key
+    assert "system" not in sought_columns(accounting)
+
+
 def test_added_columns_are_nullable_whatever_the_contract_requires() -> None:
     column = contract("platform.batch_accounting").column("rows_in")
     added = add_columns(TableName(catalog="c", schema="s", table="t"), [column])
@@ -90,7 +103,7 @@ def test_a_literal_ends_only_at_its_own_end(text: str) -> None:
 
 def test_every_entry_point_of_the_wheel_is_a_callable() -> None:
     scripts = tomllib.loads((WORKLOADS / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance"}
+    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance", "stream_contact_events"}
     for name, target in scripts.items():
         module, function = target.split(":")
         assert (module, function) == (f"lakehouse.jobs.{name}", "main")

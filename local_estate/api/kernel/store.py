@@ -19,6 +19,7 @@ FORMAT = 2
 class StoreOutdated(Exception):
     """The file was written by a version whose documents this one does not read."""
 
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS documents_by_type ON documents (kind, json_extract(body, '$.type'));

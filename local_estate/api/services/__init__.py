@@ -18,6 +18,7 @@ NAMES = (
     "permissions",
     "compute",
     "sql",
+    "pipelines",
     "jobs",
 )
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from local_estate.providers.checking import Failure
-from local_estate.providers.databricks import access, compute, contents, jobs, lookups, metastores, principals, unity_catalog
+from local_estate.providers.databricks import access, compute, contents, jobs, lookups, metastores, pipeline, principals, unity_catalog
 from local_estate.providers.databricks.connection import Connection
 from local_estate.providers.databricks.resource import DatabricksResource
 from local_estate.providers.failures import Refused
@@ -36,6 +36,7 @@ KINDS: Mapping[str, type[DatabricksResource]] = {
     "databricks:index/instancePool:InstancePool": compute.InstancePool,
     "databricks:index/sqlEndpoint:SqlEndpoint": compute.SqlEndpoint,
     "databricks:index/job:Job": jobs.Job,
+    "databricks:index/pipeline:Pipeline": pipeline.Pipeline,
     "databricks:index/file:File": contents.VolumeFile,
     "databricks:index/workspaceFile:WorkspaceFile": contents.WorkspaceFile,
     "databricks:index/notebook:Notebook": contents.Notebook,

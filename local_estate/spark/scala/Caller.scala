@@ -44,6 +44,9 @@ object Caller {
   /** Nobody is refused: a thread that lost its session must not act as someone. */
   def current: Caller = find.getOrElse(throw PermissionDenied("no principal is bound to this session; use the session that the task was given"))
 
+  /** Who `session` is being analysed for. */
+  def acting(session: SparkSession): Caller = find.orElse(of(session)).getOrElse(current)
+
   private def byKey(key: String): Option[Caller] = Option(key).flatMap(known => Option(callers.get(known)))
 }
 

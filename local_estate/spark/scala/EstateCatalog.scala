@@ -22,7 +22,7 @@ import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.util.CaseInsensitiveStringMap
 
 /** One Unity Catalog catalog as Spark sees it. Delta works on paths; names and ids belong to the REST API. */
-class EstateCatalog extends StagingTableCatalog with SupportsNamespaces {
+class EstateCatalog extends StagingTableCatalog with SupportsNamespaces with RelationCatalog {
   private val spark = SparkSession.active
   private val delta = new DeltaCatalog
   private var rest: RestTables = _
@@ -43,6 +43,14 @@ class EstateCatalog extends StagingTableCatalog with SupportsNamespaces {
   // -- read
 
   override def listTables(namespace: Array[String]): Array[Identifier] = rest.listTables(namespace)
+
+  /** A plain read: one request says whether the name is a table or a view, and all else about it. */
+  override def loadRelation(ident: Identifier): Relation =
+    if (InformationSchema.holds(ident)) InformationSchema.view(caller, name(), ident)
+    else {
+      val entry = rest.relation(ident)
+      if (Views.is(entry)) view(ident, entry) else rest.holding(ident, entry)(loadTable(ident))
+    }
 
   override def loadTable(ident: Identifier): Table = {
     admit(ident, Seq("SELECT", "MODIFY"))
@@ -68,7 +76,8 @@ class EstateCatalog extends StagingTableCatalog with SupportsNamespaces {
   private def admit(ident: Identifier, anyOf: Seq[String]): Unit = {
     val acting = caller
     val table = rest.entry(ident)
-    val checks = anyOf.map(privilege => Check(privilege, "TABLE", fullName(ident)))
+    val through = Some(Definers.way(acting, fullName(ident))).filter(_.nonEmpty).map(Check("SELECT", "TABLE", fullName(ident), _))
+    val checks = anyOf.map(privilege => Check(privilege, "TABLE", fullName(ident))) ++ through
     UnityCatalog.requireAny(acting, checks: _*)
     GovernedPaths.admit(acting, Json.text(table, "storage_location"), checks)
     ColumnSync.settle(acting, fullName(ident))
@@ -160,6 +169,8 @@ class EstateCatalog extends StagingTableCatalog with SupportsNamespaces {
   private def existing(ident: Identifier, properties: util.Map[String, String]): Place = {
     val entry = rest.entry(ident)
     UnityCatalog.require(caller, Check("MODIFY", "TABLE", fullName(ident)))
+    if (Protection.applies(entry.get("protection")))
+      throw Protection.refuse(s"REPLACE of ${fullName(ident)}, which hides columns or rows from this principal; run it as one that its policies except")
     val location = Json.text(entry, "storage_location").stripSuffix("/")
     Option(properties.get(TableCatalog.PROP_LOCATION)).map(given => new Path(given).toString.stripSuffix("/")).filter(_ != location)
       .foreach(given => throw NotSupported(s"moving ${fullName(ident)} to '$given' by REPLACE; it lives at $location"))
@@ -187,14 +198,66 @@ class EstateCatalog extends StagingTableCatalog with SupportsNamespaces {
 
   override def alterTable(ident: Identifier, changes: TableChange*): Table = {
     admit(ident, Seq("MODIFY"))
+    val guarded = Option(rest.entry(ident).at("/protection/guarded_columns")).map(_.elements().asScala.map(_.asText()).toSet).getOrElse(Set.empty[String])
+    // A mask, filter or tag knows its column by name, so the name stays while it does.
+    changes.collect { case change @ (_: TableChange.RenameColumn | _: TableChange.DeleteColumn) => change.asInstanceOf[TableChange.ColumnChange].fieldNames().head }
+      .find(column => guarded(column.toLowerCase(util.Locale.ROOT)))
+      .foreach(column => throw Protection.refuse(s"column $column of ${fullName(ident)} is masked, filtered by or tagged; drop that first"))
     delta.alterTable(ident, changes: _*)
   }
 
-  override def dropTable(ident: Identifier): Boolean = UnityCatalog.dropTable(caller, fullName(ident))
+  override def dropTable(ident: Identifier): Boolean = tableExists(ident) && UnityCatalog.dropTable(caller, fullName(ident))
 
   override def purgeTable(ident: Identifier): Boolean = dropTable(ident)
 
-  override def renameTable(from: Identifier, to: Identifier): Unit = throw NotSupported("ALTER TABLE … RENAME TO")
+  override def renameTable(from: Identifier, to: Identifier): Unit = {
+    rest.entry(from)
+    rename(from, to)
+  }
+
+  private def rename(from: Identifier, to: Identifier): Unit = {
+    val schema = if (to.namespace().isEmpty) from.namespace() else to.namespace().takeRight(1)
+    if (!schema.sameElements(from.namespace()) || to.namespace().length > 1 && !to.namespace().head.equalsIgnoreCase(name()))
+      throw NotSupported(s"moving ${fullName(from)} to another schema by RENAME TO; create it there")
+    UnityCatalog.patchTable(caller, fullName(from), Json.obj("new_name" -> to.name()))
+    GovernedPaths.forget(caller)
+  }
+
+  // -- views
+
+  /** What the view refers to is reached as its owner from here on. */
+  private def view(ident: Identifier, entry: JsonNode): View = {
+    Definers.open(caller, Views.referred(entry.get("view_dependencies")), Definers.way(caller, fullName(ident)) :+ Views.link(fullName(ident)))
+    Views.of(entry)
+  }
+
+  override def listViews(namespace: Array[String]): Array[Identifier] =
+    if (namespace.sameElements(Array(InformationSchema.Name))) InformationSchema.names.map(Identifier.of(namespace, _)).toArray else rest.listed(namespace, views = true)
+
+  override def createView(ident: Identifier, view: View): View = {
+    if (rest.find(ident).isDefined) throw new ViewAlreadyExistsException(ident)
+    UnityCatalog.createTable(caller, keep(ident, view))
+    view
+  }
+
+  override def replaceView(ident: Identifier, view: View): View = {
+    if (!viewExists(ident)) throw new NoSuchViewException(ident)
+    val entry = keep(ident, view)
+    UnityCatalog.patchTable(caller, fullName(ident), Json.obj(Seq("view_definition", "view_dependencies", "columns", "properties", "comment").map(field => field -> entry.get(field)): _*))
+    view
+  }
+
+  private def keep(ident: Identifier, view: View): JsonNode = {
+    val parsed = spark.asInstanceOf[org.apache.spark.sql.classic.SparkSession].sessionState.sqlParser.parseQuery(view.queryText())
+    Views.entry(name(), ident, view, Dependencies.of(Some(parsed), view.currentCatalog() +: view.currentNamespace().toSeq))
+  }
+
+  override def dropView(ident: Identifier): Boolean = viewExists(ident) && UnityCatalog.dropTable(caller, fullName(ident))
+
+  override def renameView(from: Identifier, to: Identifier): Unit = {
+    if (!viewExists(from)) throw new NoSuchViewException(from)
+    rename(from, to)
+  }
 
   // -- schemas
 
@@ -254,9 +317,23 @@ private final class RestTables(catalog: String) extends TableCatalog with Suppor
   def fullName(ident: Identifier): String = s"$catalog.${ident.namespace().mkString(".")}.${ident.name()}".toLowerCase(util.Locale.ROOT)
 
   /** The table's entry. Throws NoSuchTableException; a name with another depth than catalog.schema.table is no table. */
-  def entry(ident: Identifier): JsonNode =
-    (if (ident.namespace().length == 1 && ident.namespace().head != "delta" && !ident.name().contains("/")) UnityCatalog.table(Caller.current, fullName(ident)) else None)
-      .getOrElse(throw new NoSuchTableException(catalog +: ident.namespace() :+ ident.name()))
+  def entry(ident: Identifier): JsonNode = Some(relation(ident)).filterNot(Views.is).getOrElse(throw missing(ident))
+
+  /** The same of a table or a view. */
+  def relation(ident: Identifier): JsonNode = Option(held.get()).collect { case (known, entry) if known == ident => entry }.orElse(find(ident)).getOrElse(throw missing(ident))
+
+  def find(ident: Identifier): Option[JsonNode] =
+    if (ident.namespace().length == 1 && ident.namespace().head != "delta" && !ident.name().contains("/")) UnityCatalog.table(Caller.current, fullName(ident)) else None
+
+  private def missing(ident: Identifier) = new NoSuchTableException(catalog +: ident.namespace() :+ ident.name())
+
+  private val held = new ThreadLocal[(Identifier, JsonNode)]()
+
+  /** Loading a table asks for its entry more than once; it is the same one meanwhile. */
+  def holding[T](ident: Identifier, entry: JsonNode)(work: => T): T = {
+    held.set((ident, entry))
+    try work finally held.remove()
+  }
 
   override def loadTable(ident: Identifier): Table = {
     val table = entry(ident)
@@ -271,6 +348,7 @@ private final class RestTables(catalog: String) extends TableCatalog with Suppor
       provider = Some("delta"),
       owner = Json.text(table, "owner"),
       comment = Option(Json.text(table, "comment")).filter(_.nonEmpty),
+      properties = Protection.properties(table),
       tracksPartitionsInCatalog = false))
   }
 
@@ -278,8 +356,10 @@ private final class RestTables(catalog: String) extends TableCatalog with Suppor
     try { entry(ident); true }
     catch { case _: NoSuchTableException => false }
 
-  override def listTables(namespace: Array[String]): Array[Identifier] =
-    UnityCatalog.tables(Caller.current, catalog, namespace.mkString(".")).map(table => Identifier.of(namespace, Json.text(table, "name"))).toArray
+  override def listTables(namespace: Array[String]): Array[Identifier] = listed(namespace, views = false)
+
+  def listed(namespace: Array[String], views: Boolean): Array[Identifier] =
+    UnityCatalog.tables(Caller.current, catalog, namespace.mkString(".")).filter(Views.is(_) == views).map(table => Identifier.of(namespace, Json.text(table, "name"))).toArray
 
   private def never(what: String) = throw new IllegalStateException(s"$what goes through EstateCatalog")
   override def createTable(ident: Identifier, columns: Array[Column], partitions: Array[Transform], properties: util.Map[String, String]): Table = never("CREATE")

@@ -17,9 +17,14 @@ import org.apache.spark.sql.execution.datasources.v2.DataSourceV2Relation
 import org.apache.spark.sql.execution.streaming.runtime.StreamingRelation
 import org.apache.spark.sql.types.{DataType, StructType}
 
-/** Everything that governs a session hangs here. A policy rule for masks and filters would be injected before Delta's extension. */
+/** Everything that governs a session hangs here. */
 class EstateExtensions extends (SparkSessionExtensions => Unit) {
   override def apply(extensions: SparkSessionExtensions): Unit = {
+    PrincipalFunctions.all.foreach(extensions.injectFunction)
+    extensions.injectHintResolutionRule(session => new FunctionRule(session))
+    extensions.injectResolutionRule(session => new PrincipalRule(session))
+    extensions.injectResolutionRule(_ => new ChangeRule)
+    extensions.injectPostHocResolutionRule(session => new PolicyRule(session.asInstanceOf[org.apache.spark.sql.classic.SparkSession]))
     extensions.injectCheckRule(session => new PrivilegeCheck(session))
   }
 }
@@ -35,9 +40,10 @@ class PrivilegeCheck(session: SparkSession) extends (LogicalPlan => Unit) {
   private lazy val catalogs = new EstateNames(session)
 
   override def apply(plan: LogicalPlan): Unit = {
-    val needs = collect(plan).distinct
+    Nameless.refuse(plan)
+    val needs = if (Definers.resolvingView) Nil else collect(plan).distinct
     if (needs.nonEmpty) {
-      val caller = Caller.find.orElse(Caller.of(session)).getOrElse(Caller.current)
+      val caller = Caller.acting(session)
       UnityCatalog.require(caller, needs.collect { case Named(check) => check }: _*)
       needs.foreach {
         case Located(path, privilege, direct) => checkPath(caller, path, privilege, direct)
@@ -46,11 +52,21 @@ class PrivilegeCheck(session: SparkSession) extends (LogicalPlan => Unit) {
     }
   }
 
-  private sealed trait Need
-  private final case class Named(check: Check) extends Need
-  private final case class Located(path: String, privilege: String, direct: Boolean) extends Need
+  private sealed trait Need { def through(link: String): Need }
+  private final case class Named(check: Check) extends Need { def through(link: String): Need = Named(check.copy(through = link +: check.through)) }
+  private final case class Located(path: String, privilege: String, direct: Boolean) extends Need { def through(link: String): Need = this }
 
-  private def collect(plan: LogicalPlan): Seq[Need] = {
+  private def collect(plan: LogicalPlan): Seq[Need] = plan match {
+    case view: View if !view.isTempView => named(view.desc, "SELECT") match {
+      case Some(need @ Named(check)) => need +: collect(view.child).map(_.through(Views.link(check.fullName)))
+      case _ => collect(view.child)
+    }
+    case other => collectHere(other)
+  }
+
+  private def collectHere(plan: LogicalPlan): Seq[Need] = {
+    Changes.refuse(plan)
+    if (plan.children.isEmpty) Protection.of(plan).foreach(_ => throw Protection.refuse(s"reading ${Protection.name(plan)} in a ${plan.nodeName}, which its masks and row filters do not reach"))
     val here: Seq[Need] = plan match {
       case write: V2WriteCommand => target(write.table, "MODIFY")
       case relation: LogicalRelation => leaf(relation)
@@ -63,9 +79,17 @@ class PrivilegeCheck(session: SparkSession) extends (LogicalPlan => Unit) {
       case _ => Nil
     }
     // The target of an INSERT is no child; MERGE, UPDATE and DELETE have theirs among the children and so need SELECT on it too.
-    val below = plan.children ++ plan.innerChildren.collect { case inner: LogicalPlan => inner }
-    val nested = plan.expressions.flatMap(_.collect { case subquery: SubqueryExpression => subquery.plan })
-    here ++ (below.filterNot(_ eq plan) ++ nested).flatMap(collect)
+    // What a command holds; of other nodes the inner children are subqueries, which are reached by the expressions that hold them.
+    val inner = if (plan.isInstanceOf[Command]) plan.innerChildren.collect { case held: LogicalPlan => held } else Nil
+    val below = plan.children ++ inner
+    here ++ below.filterNot(_ eq plan).flatMap(collect) ++ plan.expressions.flatMap(nested)
+  }
+
+  /** Subqueries; those of a SQL function are its owner's. */
+  private def nested(expression: Expression): Seq[Need] = expression match {
+    case call: SQLScalarFunction if call.function.name.catalog.isDefined => call.children.flatMap(nested).map(_.through(Views.functionLink(call.function.name.unquotedString)))
+    case subquery: SubqueryExpression => collect(subquery.plan) ++ subquery.children.flatMap(nested)
+    case other => other.children.flatMap(nested)
   }
 
   private def target(relation: LogicalPlan, privilege: String): Seq[Need] = relation match {
@@ -111,7 +135,7 @@ class PrivilegeCheck(session: SparkSession) extends (LogicalPlan => Unit) {
     val privilege = if (looking(command.nodeName)) "SELECT" else "MODIFY"
     val children = command.children.flatMap {
       case resolved: ResolvedTable => table(resolved.table, Some(resolved.catalog), Some(resolved.identifier), privilege)
-      case other if changesFirstChild(command) && (other eq command.children.head) => target(other, privilege)
+      case other if Changes.first(command) && (other eq command.children.head) => target(other, privilege)
       case _ => Nil
     }
     val parameters = command.productIterator.flatMap {
@@ -122,9 +146,6 @@ class PrivilegeCheck(session: SparkSession) extends (LogicalPlan => Unit) {
     }
     children ++ parameters
   }
-
-  private def changesFirstChild(command: Command): Boolean =
-    Set("DeltaMergeInto", "MergeIntoTable", "UpdateTable", "DeltaUpdateTable", "DeleteFromTable", "DeltaDelete", "MergeIntoCommand", "UpdateCommand", "DeleteCommand").contains(command.nodeName)
 
   private def checkPath(caller: Caller, path: String, privilege: String, direct: Boolean): Unit = {
     val name = governedName(path)
@@ -152,6 +173,34 @@ class EstateNames(session: SparkSession) {
   def full(catalog: String, ident: Identifier): String =
     s"$catalog.${ident.namespace().mkString(".")}.${ident.name()}".toLowerCase(java.util.Locale.ROOT)
 
+  /** The full name of a function, if its parts may name one of Unity Catalog's. What Spark itself knows by one part, stays Spark's. */
+  def function(parts: Seq[String], path: Option[Seq[String]]): Option[String] = {
+    def known(catalog: String) = { add(catalog); ours(catalog) }
+    val named = parts match {
+      case Seq(catalog, _, _) if known(catalog) => Some(parts)
+      case Seq(name) => complete(parts, path).filterNot(_ => sparksOwn(name))
+      case Seq(_, _) => complete(parts, path)
+      case _ => None
+    }
+    named.map(_.mkString(".").toLowerCase(java.util.Locale.ROOT))
+  }
+
+  /** Of a function that a statement makes or drops. */
+  def definition(parts: Seq[String]): String = {
+    parts.headOption.filter(_ => parts.length == 3).foreach(add)
+    (if (parts.length == 3 && ours(parts.head)) Some(parts) else if (parts.length < 3) complete(parts) else None)
+      .map(_.mkString(".").toLowerCase(java.util.Locale.ROOT))
+      .getOrElse(throw Nameless(s"${parts.mkString(".")} names no function of Unity Catalog"))
+  }
+
+  private def complete(parts: Seq[String], path: Option[Seq[String]] = None): Option[Seq[String]] =
+    path.orElse(EstateNames.using(session)).filter(using => ours(using.head)).map(using => using.take(3 - parts.length) ++ parts)
+
+  private def sparksOwn(name: String): Boolean = {
+    val registry = session.asInstanceOf[org.apache.spark.sql.classic.SparkSession].sessionState.functionRegistry
+    Seq("builtin", "session").exists(schema => registry.functionExists(FunctionIdentifier(name, Some(schema), Some("system"))))
+  }
+
   def add(catalog: String): Unit =
     if (catalog.matches("[A-Za-z0-9_-]+") && !foreign(catalog.toLowerCase(java.util.Locale.ROOT)) && session.conf.getOption(s"spark.sql.catalog.$catalog").isEmpty)
       session.conf.set(s"spark.sql.catalog.$catalog", plugin)
@@ -165,6 +214,7 @@ class EstateParser(session: SparkSession, delegate: ParserInterface) extends Par
   override def parsePlan(text: String): LogicalPlan = known(UnityCatalogSql.parse(text).getOrElse(delegate.parsePlan(text)))
   override def parsePlanWithParameters(text: String, parameters: ParameterContext): LogicalPlan =
     known(UnityCatalogSql.parse(text).getOrElse(delegate match {
+      case delta: DeltaSqlParser if text.matches("(?is)\\s*DESC(RIBE)?\\s+(DETAIL|HISTORY)\\s.*") => delta.parsePlan(text) // to Spark, a column of the table DETAIL
       case delta: DeltaSqlParser =>
         try delta.delegate.parsePlanWithParameters(text, parameters) match {
           // Spark reads these, too, but as plans that Delta's catalog does not carry out.
@@ -193,8 +243,17 @@ class EstateParser(session: SparkSession, delegate: ParserInterface) extends Par
     parts
   }
 
-  private def known(plan: LogicalPlan): LogicalPlan = {
-    names(plan).foreach { parts =>
+  /** Functions of Unity Catalog are made and dropped there; Spark knows only those of its own session catalog. */
+  private def ours(plan: LogicalPlan): LogicalPlan = plan match {
+    case made @ CreateUserDefinedFunction(UnresolvedIdentifier(parts, _), _, _, _, _, _, _, _, _, _, _, _, _) => CreateSqlFunction(catalogs.definition(parts), made)
+    case DropFunction(UnresolvedIdentifier(parts, _), ifExists) => DropSqlFunction(catalogs.definition(parts), ifExists)
+    case DropFunction(UnresolvedFunctionName(parts, _, _), ifExists) => DropSqlFunction(catalogs.definition(parts), ifExists)
+    case other => other
+  }
+
+  private def known(parsed: LogicalPlan): LogicalPlan = {
+    val plan = ours(parsed)
+    EstateNames.mentioned(plan).foreach { parts =>
       if (parts.length >= 3) catalogs.add(parts.head)
       else if (parts.nonEmpty && !catalogs.ours(parts.head)) list()
     }
@@ -208,8 +267,18 @@ class EstateParser(session: SparkSession, delegate: ParserInterface) extends Par
       listed = System.nanoTime()
     }
   }
+}
 
-  private def names(plan: LogicalPlan): Seq[Seq[String]] = {
+object EstateNames {
+  /** The catalog and schema that the session USEs, when the catalog is Unity Catalog's. */
+  def using(session: SparkSession): Option[Seq[String]] = {
+    val manager = session.asInstanceOf[org.apache.spark.sql.classic.SparkSession].sessionState.catalogManager
+    val catalog = manager.currentCatalog
+    if (catalog.isInstanceOf[EstateCatalog]) Some(catalog.name() +: manager.currentNamespace.toSeq) else None
+  }
+
+  /** Every name of a table, view or schema in a plan as it was parsed. */
+  def mentioned(plan: LogicalPlan): Seq[Seq[String]] = {
     val here: Seq[Seq[String]] = plan match {
       case relation: UnresolvedRelation => Seq(relation.multipartIdentifier)
       case identifier: UnresolvedIdentifier => Seq(identifier.nameParts)
@@ -224,8 +293,8 @@ class EstateParser(session: SparkSession, delegate: ParserInterface) extends Par
   }
 
   private def within(field: Any): Seq[Seq[String]] = field match {
-    case plan: LogicalPlan => names(plan)
-    case expression: Expression => expression.collect { case subquery: SubqueryExpression => subquery.plan }.flatMap(names)
+    case plan: LogicalPlan => mentioned(plan)
+    case expression: Expression => expression.collect { case subquery: SubqueryExpression => subquery.plan }.flatMap(mentioned)
     case Some(inner) => within(inner)
     case (left, right) => within(left) ++ within(right)
     case items: Iterable[_] if !items.isInstanceOf[Map[_, _]] => items.toSeq.flatMap(within)

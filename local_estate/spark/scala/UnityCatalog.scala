@@ -44,8 +44,11 @@ object Json {
   def text(node: JsonNode, name: String): String = Option(node.get(name)).filterNot(_.isNull).map(_.asText()).getOrElse("")
 }
 
-/** One privilege on one securable; the usage chain is part of it. */
-final case class Check(privilege: String, securableType: String, fullName: String)
+/** One privilege on one securable; the usage chain is part of it. `through`: the views and functions it was reached by, whose owners then count. */
+final case class Check(privilege: String, securableType: String, fullName: String, through: Seq[String] = Nil)
+
+/** The principal of a session as SQL names it, and the groups it is in, nested ones included. */
+final case class Principal(userName: String, accountGroups: Set[String], workspaceGroups: Set[String])
 
 /** Where the bytes of a governed path are, and what governs it. */
 final case class Governed(prefix: String, localPrefix: String, securableType: String, fullName: String)
@@ -112,7 +115,15 @@ object UnityCatalog {
   def tables(caller: Caller, catalog: String, schema: String): Seq[JsonNode] =
     listed(caller, s"$root/tables?catalog_name=${quote(catalog)}&schema_name=${quote(schema)}", "tables")
 
-  def table(caller: Caller, fullName: String): Option[JsonNode] = orNone(call(caller, "GET", s"$root/tables/${quote(fullName)}"))
+  def table(caller: Caller, fullName: String): Option[JsonNode] = {
+    val path = s"$root/tables/${quote(fullName)}?protection=true"
+    try orNone(call(caller, "GET", path))
+    catch {
+      case denied: PermissionDenied =>
+        val way = Definers.way(caller, fullName)
+        if (way.isEmpty) throw denied else orNone(call(caller, "GET", path + "&through=" + quote(way.mkString(","))))
+    }
+  }
 
   def createTable(caller: Caller, body: JsonNode): JsonNode = call(caller, "POST", s"$root/tables", Some(body))
 
@@ -120,6 +131,34 @@ object UnityCatalog {
     call(caller, "PATCH", s"$root/tables/${quote(fullName)}", Some(body))
 
   def dropTable(caller: Caller, fullName: String): Boolean = orNone(call(caller, "DELETE", s"$root/tables/${quote(fullName)}")).isDefined
+
+  private final case class Defined(at: Long, function: Option[SqlFunction])
+  private val functions = new ConcurrentHashMap[(String, String), Defined]()
+
+  /** What a call of the function stands for, for who may EXECUTE it. A name that is only a guess may be no function's. */
+  def function(caller: Caller, fullName: String, explicit: Boolean): Option[SqlFunction] = {
+    val cached = Option(functions.get((caller.key, fullName))).filter(System.nanoTime() - _.at <= fresh).getOrElse {
+      val found = describeFunction(caller, fullName).map(SqlFunction.of)
+      val defined = Defined(System.nanoTime(), found)
+      functions.put((caller.key, fullName), defined)
+      defined
+    }
+    if (cached.function.isDefined) require(caller, Check("EXECUTE", "FUNCTION", fullName))
+    else if (explicit) throw SqlFunction.refuse("UNRESOLVED_ROUTINE", "42883", s"the function $fullName does not exist; check its name with SHOW FUNCTIONS")
+    cached.function
+  }
+
+  def describeFunction(caller: Caller, fullName: String): Option[JsonNode] = orNone(call(caller, "GET", s"$root/functions/${quote(fullName)}"))
+
+  def createFunction(caller: Caller, function: JsonNode, replace: Boolean): Unit = {
+    call(caller, "POST", s"$root/functions", Some(Json.obj("function_info" -> function, "or_replace" -> replace)))
+    functions.clear()
+  }
+
+  def dropFunction(caller: Caller, fullName: String): Boolean = {
+    functions.clear()
+    orNone(call(caller, "DELETE", s"$root/functions/${quote(fullName)}")).isDefined
+  }
 
   /** Reserves an id and a place for a managed table that nobody sees until it is registered. */
   def stage(caller: Caller, catalog: String, schema: String, name: String): JsonNode =
@@ -131,7 +170,7 @@ object UnityCatalog {
     val stale = checks.distinct.filter(check => Option(decisions.get((caller.key, check))).forall(now - _.at > fresh))
     if (stale.nonEmpty) {
       val asked = stale.map(check =>
-        Json.obj("privilege" -> check.privilege, "securable_type" -> check.securableType, "full_name" -> check.fullName))
+        Json.obj("privilege" -> check.privilege, "securable_type" -> check.securableType, "full_name" -> check.fullName, "through" -> check.through))
       val reply = call(caller, "POST", "/api/estate/1.0/authorize", Some(Json.obj("checks" -> asked)))
       stale.zip(reply.get("results").elements().asScala.toSeq).foreach { case (check, result) =>
         val refusal = if (result.get("allowed").asBoolean()) None else Some(Json.text(result, "message"))
@@ -152,7 +191,23 @@ object UnityCatalog {
     if (reasons.forall(_.isDefined)) throw PermissionDenied(reasons.head.get)
   }
 
-  def forget(caller: Caller): Unit = decisions.keySet().removeIf(_._1 == caller.key)
+  private final case class Known(at: Long, principal: Principal)
+  private val principals = new ConcurrentHashMap[String, Known]()
+
+  def identity(caller: Caller): Principal = Option(principals.get(caller.key)).filter(System.nanoTime() - _.at <= fresh).map(_.principal).getOrElse {
+    val reply = call(caller, "GET", "/api/estate/1.0/identity")
+    def names(field: String) = reply.get(field).elements().asScala.map(_.asText()).toSet
+    val principal = Principal(Json.text(reply, "user_name"), names("account_groups"), names("workspace_groups"))
+    principals.put(caller.key, Known(System.nanoTime(), principal))
+    principal
+  }
+
+  def forget(caller: Caller): Unit = {
+    decisions.keySet().removeIf(_._1 == caller.key)
+    principals.remove(caller.key)
+    Definers.forget(caller)
+    functions.keySet().removeIf(_._1 == caller.key)
+  }
 
   def resolve(caller: Caller, path: String, operation: String): Governed = {
     val reply = call(caller, "POST", "/api/estate/1.0/resolve-path", Some(Json.obj("path" -> path, "operation" -> operation)))

@@ -11,16 +11,19 @@ import pulumi_databricks as databricks
 from infra.azure.storage import ZONES, DataLake
 from infra.azure.workspace import Workspace
 from infra.component import Component
-from infra.databricks.contract_grants import Grant, catalog_grants, schema_grants
+from infra.databricks.contract_grants import READ, WRITE, Grant, catalog_grants, schema_grants
 from infra.databricks.groups import ENGINEERS, OWNERS
 from infra.naming import identifier
 from lakehouse.contracts import SYSTEMS
 
 LAYERS = ("raw", "curated", "marts", "ai")
 _CONTAINERS = {"raw": "raw", "curated": "curated", "marts": "marts", "ai": "knowledge"}
+# What the declarative pipeline fills. Names of people stay below the marts, and no contract masks them there: engineers only.
+_PIPELINE = "telecom"
+_PIPELINE_READERS = {"marts": ("MT-analyst-readers", "analyst_readers")}
 _SCHEMAS: dict[str, tuple[str, ...]] = {
-    "raw": (*SYSTEMS, "platform"),
-    "curated": SYSTEMS,
+    "raw": (*SYSTEMS, "platform", _PIPELINE),
+    "curated": (*SYSTEMS, _PIPELINE),
     "marts": ("customer", "operations", "telecom"),
     "ai": ("knowledge",),
 }
@@ -125,6 +128,9 @@ class Catalogs(Component):
                     Grant(grant.group, tuple(sorted({*grant.privileges, "READ_VOLUME"}))) if grant.group == ENGINEERS else grant
                     for grant in grants
                 ]
+            if schema_name == _PIPELINE:
+                writes = tuple(sorted({*WRITE, "CREATE_MATERIALIZED_VIEW"}))
+                grants = [Grant(ENGINEERS, writes), *(Grant(group, READ) for group in _PIPELINE_READERS.get(layer, ()))]
             if grants:
                 self._grants(f"{layer}-{schema_name}", grants, [schema], schema=schema.id)
 

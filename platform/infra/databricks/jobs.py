@@ -44,6 +44,11 @@ JOBS: dict[str, JobSpec] = {
         max_concurrent_runs=len(SYSTEMS),
     ),
     "gold_marts": JobSpec(entry_point="gold", description="Dimensions with history, and metrics"),
+    "stream_contact_events": JobSpec(
+        entry_point="stream_contact_events",
+        description="Contact events of the Kafka topic into events, dead letters and interactions",
+        parameters={"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
+    ),
     "rag_build_idx": JobSpec(entry_point="rag_build_idx", description="Knowledge documents into chunks"),
     "maintenance": JobSpec(entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240),
 }

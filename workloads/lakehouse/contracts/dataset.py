@@ -30,6 +30,10 @@ class Kind(StrEnum):
     HISTORY = "history"
     MART = "mart"
     OPERATIONS = "operations"
+    # Rows that a job which follows a topic appends as they come.
+    STREAM = "stream"
+    # Messages of a topic that break its contract.
+    DEAD_LETTER = "dead_letter"
     # No table: a Kafka topic, whose messages the contract describes.
     TOPIC = "topic"
 

@@ -8,7 +8,7 @@ from lakehouse.contracts.dataset import Classification, Column, Kind, Pii
 def _column(
     name: str, physical_type: str, description: str, *, required: bool = False, key: int | None = None, pii: bool = False
 ) -> Column:
-    logical = {"STRING": "string", "TIMESTAMP": "timestamp", "BIGINT": "integer"}.get(physical_type, "array")
+    logical = {"STRING": "string", "TIMESTAMP": "timestamp", "BIGINT": "integer", "INT": "integer"}.get(physical_type, "array")
     return Column(
         name=name,
         logical_type=logical,
@@ -51,8 +51,34 @@ QUARANTINE = (
     _column("quarantined_ts", "TIMESTAMP", "When the row was put here"),
 )
 _HISTORY = _SILVER
+_STREAM = (
+    _column("_warnings", "ARRAY<STRING>", "Rules of severity warning that the row breaks"),
+    _column("_processed_ts", "TIMESTAMP", "When the batch that holds the row was written", required=True),
+    _column("_run_id", "STRING", "Run that wrote the row"),
+)
+DEAD_LETTER = (
+    _column("dead_letter_id", "STRING", "Stable id: of topic, partition, offset, time and value", required=True, key=1),
+    _column("topic", "STRING", "Kafka topic", required=True),
+    _column("partition", "INT", "Partition of the topic", required=True),
+    _column("offset", "BIGINT", "Offset in the partition", required=True),
+    _column("produced_ts", "TIMESTAMP", "Time of the message in Kafka", required=True),
+    _column("message_key", "STRING", "Key of the message, encoded as its value", pii=True),
+    _column("value", "STRING", "Value of the message as it came, null where it had none", pii=True),
+    _column("encoding", "STRING", "utf-8, or base64 where the bytes are no text", required=True),
+    _column("errors", "ARRAY<STRING>", "Every reason, `column: what is wrong`", required=True, pii=True),
+    _column("run_id", "STRING", "Run that put the message here"),
+    _column("dead_lettered_ts", "TIMESTAMP", "When the message was put here"),
+)
 
 
 def platform_columns(kind: Kind) -> tuple[Column, ...]:
     """What every table of a kind carries besides its declared columns."""
-    return {Kind.BRONZE: _BRONZE, Kind.SILVER: _SILVER, Kind.HISTORY: _HISTORY, Kind.QUARANTINE: QUARANTINE}.get(kind, ())
+    columns = {
+        Kind.BRONZE: _BRONZE,
+        Kind.SILVER: _SILVER,
+        Kind.HISTORY: _HISTORY,
+        Kind.QUARANTINE: QUARANTINE,
+        Kind.STREAM: _STREAM,
+        Kind.DEAD_LETTER: DEAD_LETTER,
+    }
+    return columns.get(kind, ())

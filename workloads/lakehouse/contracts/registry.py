@@ -10,7 +10,7 @@ from importlib import resources
 from lakehouse.contracts.dataset import SYSTEMS, DatasetContract, Kind, Layer
 from lakehouse.contracts.document import read_document
 from lakehouse.contracts.errors import ContractError, UnknownDataset
-from lakehouse.contracts.platform_columns import QUARANTINE
+from lakehouse.contracts.platform_columns import DEAD_LETTER, QUARANTINE
 
 _ORDER = {layer: position for position, layer in enumerate(Layer)}
 _KIND_ORDER = {kind: position for position, kind in enumerate(Kind)}
@@ -32,6 +32,7 @@ def load_topics() -> tuple[DatasetContract, ...]:
 def _all() -> tuple[DatasetContract, ...]:
     found = [read_document(text, file=file, system=file.split("/")[1]) for file, text in documents()]
     found += [quarantine_of(dataset) for dataset in found if dataset.kind is Kind.BRONZE]
+    found += [dead_letter_of(dataset) for dataset in found if dataset.kind is Kind.TOPIC]
     check_together(found)
     return tuple(sorted(found, key=lambda c: (_ORDER[c.layer], c.schema_name, _KIND_ORDER[c.kind], c.table_name)))
 
@@ -64,6 +65,25 @@ def quarantine_of(bronze: DatasetContract) -> DatasetContract:
     )
 
 
+def dead_letter_of(topic: DatasetContract) -> DatasetContract:
+    """The table for messages that break the contract of a topic: derived, so that no topic can be without one."""
+    return DatasetContract(
+        system=topic.system,
+        layer=topic.layer,
+        kind=Kind.DEAD_LETTER,
+        schema_name=topic.schema_name,
+        table_name=f"{topic.table_name}_dead_letter",
+        version=topic.version,
+        description=f"Messages of topic {topic.topic.name if topic.topic else topic.name} that break its contract, each with every reason",
+        columns=DEAD_LETTER,
+        reader_groups=topic.reader_groups,
+        writer_groups=topic.writer_groups,
+        file=topic.file,
+        owner=topic.owner,
+        source=topic.name,
+    )
+
+
 def check_together(contracts: list[DatasetContract]) -> None:
     """What no single file can show: names are unique, sources exist, and a schema has one set of groups (grants sit at the schema)."""
     by_name: dict[tuple[Layer, str], DatasetContract] = {}
@@ -86,7 +106,7 @@ def check_together(contracts: list[DatasetContract]) -> None:
                 if name not in sources:
                     raise ContractError(f"{where}: customProperties.{key}: {name!r} is not declared")
         _check_references(dataset, sources)
-        if dataset.kind is Kind.SILVER:
+        if dataset.kind in (Kind.SILVER, Kind.STREAM):
             _check_silver(dataset, sources, where)
     if missing := set(SYSTEMS) - {dataset.system for dataset in contracts if dataset.kind is Kind.BRONZE}:
         raise ContractError(f"domains/: no bronze contract for {', '.join(sorted(missing))}; every system of SYSTEMS needs one")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -17,10 +19,10 @@ _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _REPLACEMENT = "\ufffd"
 
 
-def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract) -> DataFrame:
+def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract, *, carried: Sequence[str] = ()) -> DataFrame:
     """The silver columns that come from one bronze column each, `_errors`, `_payload` (the bronze row as JSON) and provenance.
 
-    Blank text is null. Derived columns are not there yet.
+    Blank text is null. Derived columns are not there yet; `carried` ones stay as they are.
     """
     sourced = [column for column in silver.declared_columns if column.source]
     payload = F.to_json(F.struct(*declared_names(bronze), RESCUED, CORRUPT))
@@ -31,6 +33,7 @@ def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract) -> 
         payload.alias(PAYLOAD),
         F.col("source_file").alias("_source_file"),
         F.col("ingest_ts").alias("_ingest_ts"),
+        *carried,
     )
 
 

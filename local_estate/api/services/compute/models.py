@@ -39,9 +39,16 @@ def pool(reader: Reader, workspace_id: int, pool_id: str) -> Document:
 
 
 def evaluate_policy(
-    estate: Estate, *, workspace_id: int, policy_id: str, spec: Mapping[str, Any], principal_id: str, apply_defaults: bool
+    estate: Estate,
+    *,
+    workspace_id: int,
+    policy_id: str,
+    spec: Mapping[str, Any],
+    principal_id: str,
+    apply_defaults: bool,
+    cluster_type: str = "job",
 ) -> Document:
-    """The question `compute.evaluate_policy`: the job cluster's spec as the policy completes it.
+    """The question `compute.evaluate_policy`: the spec of a job's (or pipeline's, "dlt") cluster as the policy completes it.
 
     Raises ApiError: PERMISSION_DENIED without CAN_USE on the policy, INVALID_PARAMETER_VALUE for a malformed policy or a violation.
     """
@@ -56,7 +63,7 @@ def evaluate_policy(
     )
     resolved = _with_pool(estate, workspace_id, dict(spec))
     try:
-        completed = evaluation.evaluate(found["definition"], resolved, apply_defaults=apply_defaults)
+        completed = evaluation.evaluate(found["definition"], resolved, apply_defaults=apply_defaults, cluster_type=cluster_type)
     except (evaluation.PolicyMalformed, evaluation.PolicyViolation) as refused:
         raise ApiError("INVALID_PARAMETER_VALUE", f"Cluster validation error: {refused}") from None
     if "node_type_id" not in spec and "instance_pool_id" in spec:

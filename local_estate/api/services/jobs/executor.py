@@ -40,6 +40,8 @@ class Executor:
         try:
             if type_of(order.task) == "sql_task":
                 return sql_files.run(self._estate, order, work, session, self._workspace_file(order, _sql_path(order)))
+            if type_of(order.task) == "pipeline_task":
+                return self._run_pipeline(order, work)
             return self._run_python(order, work, session)
         except InstallFailed as failure:
             return failed("LIBRARY_INSTALLATION_ERROR", f"Library installation failed: {failure}")
@@ -69,6 +71,18 @@ class Executor:
         )
         work.began(running)
         return _result(order, running.wait())
+
+    def _run_pipeline(self, order: Order, work: Work) -> Result:
+        state, update_id, error = self._estate.ask(
+            "pipelines.run_task",
+            principal_id=order.run_as_id,
+            workspace_id=order.workspace_id,
+            details=order.task["pipeline_task"],
+            began=work.began,
+        )
+        if state == "COMPLETED":
+            return succeeded()
+        return failed("RUN_EXECUTION_ERROR", f"The update {update_id} of the pipeline has {state}", error=error)
 
     def _code(self, order: Order) -> dict[str, Any]:
         kind = type_of(order.task)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from local_estate.api.services.jobs.scheduler import Scheduler
 
 QUEUE_MS = 48 * 3600 * 1000
-_EXECUTING = ("python_wheel_task", "spark_python_task", "sql_task")
+_EXECUTING = ("python_wheel_task", "spark_python_task", "sql_task", "pipeline_task")
 _SKIPPED_MESSAGES = {
     "UPSTREAM_FAILED": "An upstream task failed.",
     "UPSTREAM_CANCELED": "An upstream task was canceled.",

@@ -14,7 +14,7 @@ from local_estate.api.services.jobs import graph, references
 Settings = dict[str, Any]
 Task = dict[str, Any]
 
-EXECUTED_TYPES = ("python_wheel_task", "spark_python_task", "condition_task", "for_each_task", "run_job_task", "sql_task")
+EXECUTED_TYPES = ("python_wheel_task", "spark_python_task", "condition_task", "for_each_task", "run_job_task", "sql_task", "pipeline_task")
 _FIELDS = (
     "name",
     "description",
@@ -243,6 +243,12 @@ def _sql(task: Task, key: str, _: bool) -> None:
         raise not_supported(f"sql_task.file with source {details['file']['source']} (task '{key}')")
 
 
+def _pipeline(task: Task, key: str, _: bool) -> None:
+    details = _need(task, key, "pipeline_task", "pipeline_id")
+    if given := sorted(set(details) - {"pipeline_id", "full_refresh", "full_refresh_selection", "refresh_selection"}):
+        raise not_supported(f"{', '.join(given)} of pipeline_task (task '{key}')")
+
+
 _TYPE_CHECKS = {
     "python_wheel_task": _python_wheel,
     "spark_python_task": _spark_python,
@@ -250,6 +256,7 @@ _TYPE_CHECKS = {
     "for_each_task": _for_each,
     "run_job_task": _run_job,
     "sql_task": _sql,
+    "pipeline_task": _pipeline,
 }
 
 
@@ -341,6 +348,7 @@ def parameterised(task: Mapping[str, Any]) -> Any:
         "condition_task": ("left", "right"),
         "run_job_task": ("job_parameters",),
         "sql_task": ("parameters",),
+        "pipeline_task": (),
     }[kind]
     return {name: task[kind][name] for name in fields if task[kind].get(name) is not None}
 

@@ -7,7 +7,19 @@ from collections.abc import Callable
 from local_estate.api.kernel.call import Estate
 from local_estate.api.kernel.routing import Service
 from local_estate.api.kernel.store import Document
-from local_estate.api.services.unity_catalog import bindings, catalogs, functions, metastores, paths, permissions, storage, tables, volumes
+from local_estate.api.services.unity_catalog import (
+    bindings,
+    catalogs,
+    functions,
+    metastores,
+    paths,
+    permissions,
+    policies,
+    storage,
+    tables,
+    tags,
+    volumes,
+)
 from local_estate.api.services.unity_catalog.authorization import authorize
 from local_estate.api.services.unity_catalog.locations import sweep
 from local_estate.api.services.unity_catalog.securables import Securable
@@ -34,6 +46,8 @@ SERVICE = Service(
         *functions.ROUTES,
         *permissions.ROUTES,
         *bindings.ROUTES,
+        *tags.ROUTES,
+        *policies.ROUTES,
         *paths.ROUTES,
     ),
     provides={

@@ -8,8 +8,9 @@ from local_estate.api.kernel.call import Call
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.routing import Route
 from local_estate.api.kernel.store import Document
+from local_estate.api.services.unity_catalog.authorization import Authority
 from local_estate.api.services.unity_catalog.requests import UC, changed, page, reading, require_something, visible, wire, writing
-from local_estate.api.services.unity_catalog.securables import Securable, valid_name
+from local_estate.api.services.unity_catalog.securables import Securable, SecurableWrites, valid_name
 
 _STORED = (
     "input_params",
@@ -43,6 +44,8 @@ def _create(call: Call) -> Document:
     with writing(call) as (authority, securables):
         parent = authority.require("CREATE_FUNCTION", Securable.SCHEMA, f"{catalog}.{schema}")
         authority.require("USE_SCHEMA", Securable.SCHEMA, parent["full_name"])
+        if call.flag("or_replace") and securables.find(Securable.FUNCTION, f"{parent['full_name']}.{name}"):
+            return _replace(call, authority, securables, f"{parent['full_name']}.{name}", info)
         function = securables.create(
             Securable.FUNCTION,
             f"{parent['full_name']}.{name}",
@@ -54,6 +57,16 @@ def _create(call: Call) -> Document:
         )
         function = {**function, "function_id": function["uid"]}
         securables.put(function)
+    return wire(function)
+
+
+def _replace(call: Call, authority: Authority, securables: SecurableWrites, full_name: str, info: Document) -> Document:
+    """CREATE OR REPLACE, which only Spark asks for: the function keeps its id, owner and grants."""
+    kept = authority.require_manage(Securable.FUNCTION, full_name)
+    kept = {field: value for field, value in kept.items() if field not in _STORED}
+    now = {"updated_at": call.estate.clock.now_ms(), "updated_by": call.caller.name}
+    function = {**kept, **{field: info[field] for field in _STORED if info.get(field) is not None}, **now}
+    securables.put(function)
     return wire(function)
 
 

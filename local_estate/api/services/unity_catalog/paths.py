@@ -135,6 +135,11 @@ def _authority(estate: Estate, principal_id: str, workspace_id: int | None) -> A
 
 def resolve_path(estate: Estate, *, principal_id: str, workspace_id: int, path: str, operation: str) -> dict[str, str]:
     """The question `unity_catalog.resolve_path`. Every value is a string; `local_path` is `local_prefix` plus what follows `prefix`."""
+    if path.removeprefix("dbfs:").startswith("/pipelines/"):
+        own: dict[str, str] = estate.ask(
+            "pipelines.storage", principal_id=principal_id, workspace_id=workspace_id, path=path.removeprefix("dbfs:"), operation=operation
+        )
+        return own
     found = resolve(_authority(estate, principal_id, workspace_id), estate, path, operation)
     directory = found.url.local(estate)
     return {

@@ -8,7 +8,8 @@ from local_estate.api.kernel.call import Call
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.routing import Route
 from local_estate.api.kernel.store import Document
-from local_estate.api.services.unity_catalog.authorization import Authority, authorize
+from local_estate.api.services.unity_catalog.authorization import Authority, Caller, authorize
+from local_estate.api.services.unity_catalog.definers import reached
 from local_estate.api.services.unity_catalog.requests import UC, grantee, reading, writing
 from local_estate.api.services.unity_catalog.securables import (
     GRANTS,
@@ -89,7 +90,30 @@ def _authorize(call: Call) -> Document:
     checks = call.required("checks")
     if not isinstance(checks, list) or not all(isinstance(check, dict) for check in checks):
         raise ApiError("INVALID_PARAMETER_VALUE", "checks must be a list of objects.")
-    return {"results": authorize(call.estate, principal_id=call.caller.id, workspace_id=call.workspace_id or 0, checks=checks)}
+    return {"results": [_answer(call, check) for check in checks]}
+
+
+def _answer(call: Call, check: dict[str, Any]) -> dict[str, Any]:
+    """`through`: by which views and functions the caller reached the securable. The owner of the last one is then who is asked about."""
+    workspace_id = call.workspace_id or 0
+    if not check.get("through"):
+        return authorize(call.estate, principal_id=call.caller.id, workspace_id=workspace_id, checks=[check])[0]
+    try:
+        reader = reached(call.estate, reading(call), check["through"], str(check.get("full_name")))
+        reader.require(
+            privilege_named(str(check.get("privilege"))), Securable.named(str(check.get("securable_type"))), str(check.get("full_name"))
+        )
+    except ApiError as error:
+        return {"allowed": False, "error_code": error.code, "message": error.message}
+    return {"allowed": True}
+
+
+def _identity(call: Call) -> Document:
+    """Whom `current_user()` names and which groups `is_account_group_member()` and `is_member()` know; nested groups included."""
+    caller = Caller.of(call.estate, call.caller.id, call.workspace_id)
+    groups = sorted(caller.identities - {caller.name})
+    admin = call.estate.ask("identity.is_workspace_admin", principal_id=call.caller.id, workspace_id=call.workspace_id)
+    return {"user_name": caller.name, "account_groups": groups, "workspace_groups": [*groups, "users", *(["admins"] if admin else [])]}
 
 
 ROUTES = (
@@ -97,4 +121,5 @@ ROUTES = (
     Route(method="PATCH", path=f"{UC}/permissions/{{securable_type}}/{{full_name}}", handler=_update, level="executed"),
     Route(method="GET", path=f"{UC}/effective-permissions/{{securable_type}}/{{full_name}}", handler=_effective, level="executed"),
     Route(method="POST", path="/api/estate/1.0/authorize", handler=_authorize, level="executed"),
+    Route(method="GET", path="/api/estate/1.0/identity", handler=_identity, level="executed"),
 )

@@ -19,6 +19,8 @@ METASTORE = "unity_catalog.metastore"  # documents: by metastore id
 ASSIGNMENT = "unity_catalog.assignment"  # documents: by workspace id
 GRANTS = "unity_catalog.grants"  # documents: {principal: [privileges]} by uid
 BINDINGS = "unity_catalog.bindings"  # documents: {"bindings": [...]} by uid
+TAGS = "unity_catalog.tags"  # documents: {column or "" for the securable itself: {key: tag}} by uid
+POLICIES = "unity_catalog.policies"  # documents: {name: policy} by uid
 STAGING = "unity_catalog.staging"  # documents: tables whose files are being written, by id
 LOCATION = "unity_catalog.location"  # documents: which securable a URL belongs to, by `<metastore id>|<url>|<type>`
 GARBAGE = "unity_catalog.garbage"  # documents: locations of dropped managed data, until their bytes are gone
@@ -285,8 +287,8 @@ class SecurableWrites(Securables):
         self._parents.clear()
         self._forget_location(document)
         self.transaction.delete(Securable(document["type"]).kind, self._key(document["full_name"]))
-        self.transaction.delete(GRANTS, document["uid"])
-        self.transaction.delete(BINDINGS, document["uid"])
+        for kept in (GRANTS, BINDINGS, TAGS, POLICIES):
+            self.transaction.delete(kept, document["uid"])
 
     def rename(self, document: Document, new_name: str) -> Document:
         """Under a new last name, its children with it. Raises `<TYPE>_ALREADY_EXISTS`."""

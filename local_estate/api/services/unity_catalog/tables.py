@@ -11,7 +11,9 @@ from local_estate.api.kernel.errors import ApiError, not_supported
 from local_estate.api.kernel.routing import Route
 from local_estate.api.kernel.store import Document
 from local_estate.api.services.unity_catalog.authorization import Authority, denied
+from local_estate.api.services.unity_catalog.definers import links, reached
 from local_estate.api.services.unity_catalog.locations import discard, managed_root, refuse_overlap, require_on_location, sweep
+from local_estate.api.services.unity_catalog.protection import protection, require_bindings
 from local_estate.api.services.unity_catalog.requests import UC, changed, page, reading, require_something, visible, wire, writing
 from local_estate.api.services.unity_catalog.securables import INFORMATION_SCHEMA, STAGING, Securable, SecurableWrites, valid_name
 from local_estate.api.services.unity_catalog.storage_urls import StorageUrl
@@ -191,8 +193,12 @@ def _like(pattern: str) -> re.Pattern[str]:
 
 def _get(call: Call) -> Document:
     authority = reading(call)
-    table = authority.require_visible(Securable.TABLE, call.path_parameters["full_name"])
-    return wire(table, browse_only=authority.sees(table) == "browse")
+    through = links(str(call.data.get("through", "")))
+    acting = reached(call.estate, authority, through, call.path_parameters["full_name"]) if through else authority
+    table = acting.require_visible(Securable.TABLE, call.path_parameters["full_name"])
+    answer = wire(table, browse_only=acting.sees(table) == "browse")
+    # Spark asks for it with the table it is about to read, so that a mask costs no request of its own.
+    return {**answer, "protection": protection(authority.securables, authority.caller, table)} if call.flag("protection") else answer
 
 
 def _exists(call: Call) -> Document:
@@ -210,7 +216,9 @@ def _update(call: Call) -> Document:
     require_something(call, "UpdateTable", ("new_name", *_DATA_FIELDS, *_OWNED_FIELDS))
     full_name = call.path_parameters["full_name"]
     with writing(call) as (authority, securables):
-        writer_only = not any(name in call.json for name in ("new_name", *_OWNED_FIELDS))
+        given = call.json.get("columns")
+        masking = isinstance(given, list) and any(isinstance(each, dict) and "mask" in each for each in given)
+        writer_only = not masking and not any(name in call.json for name in ("new_name", *_OWNED_FIELDS))
         table = authority.require_visible(Securable.TABLE, full_name)
         manages = authority.manages(table)
         if writer_only and not manages:
@@ -220,14 +228,21 @@ def _update(call: Call) -> Document:
         updated = changed(call, table, (*_OWNED_FIELDS, "properties"))
         if "columns" in call.json:
             columns = _columns(call.json["columns"])
+            unmasked = {str(each["name"]).lower() for each in call.json["columns"] if manages and each.get("mask", ...) is None}
             # The runtime sends columns as it finds them in the log, without masks; those stay until their owner says otherwise.
-            masks = {column["name"].lower(): column["mask"] for column in table.get("columns", ()) if column.get("mask")}
+            masks = {
+                column["name"].lower(): column["mask"]
+                for column in table.get("columns", ())
+                if column.get("mask") and column["name"].lower() not in unmasked
+            }
             kept = [
                 {**column, "mask": masks[column["name"].lower()]} if _keeps_mask(column, masks, manages) else column for column in columns
             ]
             if not manages and any(column.get("mask") != masks.get(column["name"].lower()) for column in kept):
                 raise denied("MANAGE", Securable.TABLE, table["full_name"])
             updated = updated if kept == table.get("columns") else {**updated, "columns": kept, "updated_at": call.estate.clock.now_ms()}
+        if "columns" in call.json or "row_filter" in call.json:
+            require_bindings(authority, table, updated)
         securables.put(updated)
         if call.json.get("new_name"):
             updated = securables.rename(updated, valid_name("UpdateTable", call.json["new_name"]))

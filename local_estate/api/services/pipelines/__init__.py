@@ -1,0 +1,1 @@
+"""Declarative pipelines: settings, updates that really run, and the event log."""

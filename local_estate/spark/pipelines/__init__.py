@@ -1,0 +1,1 @@
+"""Runs one update of a declarative pipeline inside a task's process: `pyspark.pipelines` declares, this executes on the task's session."""

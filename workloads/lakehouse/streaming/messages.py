@@ -1,0 +1,82 @@
+"""Kafka messages → typed rows of a contract with `_errors`, by the same rules as files."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse.contracts import Column, DatasetContract
+from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
+from lakehouse.quality.rules import ERRORS, judged
+from lakehouse.schema import declared_names, landing_schema
+from lakehouse.silver.typed import typed
+
+# What Kafka says of a message; kept with the row up to the table.
+KAFKA = ("topic", "partition", "offset", "timestamp", "key", "value")
+_TEXT = "_text"
+_MESSAGE = "_message"
+_VARIANT = "_variant"
+
+
+def judged_messages(messages: DataFrame, topic: DatasetContract, silver: DatasetContract) -> DataFrame:
+    """Each message as one row of `silver`'s sourced columns with `_errors`, `_warnings` and the KAFKA columns.
+
+    `_source_file` is the message's `topic/partition`. Whether it is in the future is judged by the time of the message, so that reading it
+    again gives the same answer.
+    """
+    read = messages.select(*KAFKA, _text().alias(_TEXT))
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
+    parsed = read.select(
+        *KAFKA,
+        _TEXT,
+        F.from_json(_TEXT, landing_schema(topic), options).alias(_MESSAGE),
+        F.try_parse_json(_TEXT).alias(_VARIANT),
+    )
+    broken, mistyped, absent = _unreadable(), _mistyped(topic), F.lit(None).cast("string")
+    rows = parsed.select(
+        *KAFKA,
+        broken.alias("_broken"),
+        mistyped.alias("_mistyped"),
+        *[F.col(f"{_MESSAGE}.{name}").alias(name) for name in declared_names(topic)],
+        absent.alias(RESCUED),
+        absent.alias(CORRUPT),
+        F.concat_ws("/", "topic", F.col("partition").cast("string")).alias("source_file"),
+        F.col("timestamp").alias("ingest_ts"),
+    )
+    checked = judged(typed(rows, topic, silver, carried=(*KAFKA, "_broken", "_mistyped")), topic)
+    # One reason is enough for a message that is no message: that all its columns are missing says nothing.
+    errors = F.when(F.col("_broken").isNotNull(), F.array("_broken")).otherwise(F.concat(F.col("_mistyped"), F.col(ERRORS)))
+    return checked.withColumn(ERRORS, errors).drop("_broken", "_mistyped")
+
+
+def _text() -> SparkColumn:
+    """Null where the bytes are no text."""
+    text = F.col("value").cast("string")
+    return F.when(F.is_valid_utf8(text), text)
+
+
+def _unreadable() -> SparkColumn:
+    return (
+        F.when(F.col("value").isNull(), F.lit("message: is empty"))
+        .when(F.col(_TEXT).isNull(), F.lit("message: is not valid UTF-8 text"))
+        .when(
+            F.col(_VARIANT).isNull() | F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_shape(F.col(_VARIANT)).startswith("OBJECT"),
+            F.lit("message: is no JSON object"),
+        )
+    )
+
+
+def _mistyped(topic: DatasetContract) -> SparkColumn:
+    """from_json makes text of any value, `{"contact_id": {}}` and `{"contact_id": 7}` too; the contract does not."""
+    errors = [_text_error(column) for column in topic.declared_columns if column.physical_type in ("STRING", "TIMESTAMP", "DATE")]
+    return F.array_compact(F.array(*errors))
+
+
+def _text_error(column: Column) -> SparkColumn:
+    shape = _shape(F.try_variant_get(_VARIANT, f"$.{column.name}", "variant"))
+    return F.when(~shape.isin("STRING", "VOID"), F.lit(f"{column.name}: is no JSON string"))
+
+
+def _shape(value: SparkColumn) -> SparkColumn:
+    return F.schema_of_variant(value)
