@@ -15,11 +15,19 @@ JOBS = {
     "silver_standardize": "silver",
     "gold_marts": "gold",
     "stream_contact_events": "stream_contact_events",
+    "replay_quarantine": "replay_quarantine",
+    "accept_batch": "accept_batch",
     "rag_build_idx": "rag_build_idx",
     "maintenance": "maintenance",
 }
 
-STREAM = [{"name": "kafka_secret", "default": "connectors/kafka-contact-events"}, {"name": "trigger", "default": "available_now"}]
+PARAMETERS = {
+    "bronze_autoloader": {"system": "cmdm"},
+    "silver_standardize": {"system": "cmdm"},
+    "stream_contact_events": {"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
+    "replay_quarantine": {"system": "cmdm", "reason": "", "corrections": "{}", "dry_run": "false"},
+    "accept_batch": {"system": "cmdm", "batch_run_id": "", "reason": ""},
+}
 
 
 def test_every_job_starts_an_entry_point_the_wheel_has(environment_plan: Plan) -> None:
@@ -30,7 +38,7 @@ def test_every_job_starts_an_entry_point_the_wheel_has(environment_plan: Plan) -
     assert set(started.values()) <= offered
 
 
-def test_jobs_get_catalog_names_as_literals_and_their_system_as_a_job_parameter(environment_plan: Plan) -> None:
+def test_jobs_get_catalog_names_as_literals_and_the_rest_as_job_parameters(environment_plan: Plan) -> None:
     prefix = {"dev": "dev_", "test": "test_", "prod": ""}[environment_plan.stack]
     for job in environment_plan.all("Job"):
         (task,) = job.inputs["tasks"]
@@ -38,11 +46,9 @@ def test_jobs_get_catalog_names_as_literals_and_their_system_as_a_job_parameter(
         assert {key: named[key] for key in named if key.endswith("_catalog")} == {
             f"{layer}_catalog": f"{prefix}ep_{layer}" for layer in ("raw", "curated", "marts", "ai")
         }
-        by_system = job.name in {"bronze_autoloader", "silver_standardize"}
-        assert named.get("system") == ("{{job.parameters.system}}" if by_system else None)
-        expected = [{"name": "system", "default": "cmdm"}] if by_system else STREAM if job.name == "stream_contact_events" else []
-        assert job.inputs.get("parameters", []) == expected
-        assert all(named[each["name"]] == f"{{{{job.parameters.{each['name']}}}}}" for each in expected)
+        parameters = {each["name"]: each["default"] for each in job.inputs.get("parameters", [])}
+        assert parameters == PARAMETERS.get(job.name, {})
+        assert all(named[name] == f"{{{{job.parameters.{name}}}}}" for name in parameters)
 
 
 def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -> None:
@@ -50,7 +56,7 @@ def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -
         assert job.inputs["queue"] == {"enabled": True}
         assert job.inputs["timeoutSeconds"] > 0
         # One run per system at a time; everything else alone.
-        by_system = [each["name"] for each in job.inputs.get("parameters", [])] == ["system"]
+        by_system = PARAMETERS.get(job.name, {}).keys() == {"system"}
         assert job.inputs["maxConcurrentRuns"] == (len(SYSTEMS) if by_system else 1)
 
 

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from lakehouse import ddl
 from lakehouse.contracts import DatasetContract, load_contracts
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
 from lakehouse.ingest.bronze import bronze_rows
@@ -106,6 +107,19 @@ def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
     yield made
     for schema in schemas:
         spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+def some_tables(spark: SparkSession, folder: Path, *schemas: str) -> LocalCatalogs:
+    """Empty tables of these schemas: for tests that would make all of them again for a few rows in two."""
+    made = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=folder)
+    for schema in schemas:
+        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for dataset in load_contracts():
+        if dataset.schema_name in schemas:
+            spark.sql(ddl.create_table(dataset, made.table(dataset)))
+            if condition := ddl.check(dataset):
+                spark.sql(ddl.add_check(made.table(dataset), condition))
+    return made
 
 
 def table(spark: SparkSession, name: str) -> DataFrame:

@@ -54,6 +54,20 @@ def test_a_retention_that_would_hurt_readers_is_refused(capsys: pytest.CaptureFi
     assert parse("maintenance", [*GIVEN, "--retention_hours=720"], retention=True).retention_hours == 720
 
 
+def test_corrections_are_read_and_anything_else_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    found = parse("replay_quarantine", [*GIVEN, '--corrections={"status": {"ACTVE": "ACTIVE"}}', "--dry_run=true"], replay=True)
+    assert (found.corrections, found.dry_run, found.reason) == ({"status": {"ACTVE": "ACTIVE"}}, True, "")
+    assert parse("replay_quarantine", [*GIVEN, "--corrections="], replay=True).corrections == {}
+    assert "is no JSON" in refused(capsys, "replay_quarantine", *GIVEN, "--corrections={", replay=True)
+    for wrong in ("[]", '{"status": "ACTIVE"}', '{"status": {"ACTVE": 1}}'):
+        assert "is not of the form" in refused(capsys, "replay_quarantine", *GIVEN, f"--corrections={wrong}", replay=True)
+
+
+def test_nobody_accepts_a_batch_without_saying_which_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--batch_run_id: says nothing" in refused(capsys, "accept_batch", *GIVEN, "--batch_run_id=", "--reason=x", acceptance=True)
+    assert "--reason: says nothing" in refused(capsys, "accept_batch", *GIVEN, "--batch_run_id=7", "--reason= ", acceptance=True)
+
+
 def test_a_catalog_name_that_is_sql_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no catalog name" in refused(capsys, "gold", "--raw_catalog=x; DROP", *GIVEN[1:])
 
@@ -103,7 +117,8 @@ def test_a_literal_ends_only_at_its_own_end(text: str) -> None:
 
 def test_every_entry_point_of_the_wheel_is_a_callable() -> None:
     scripts = tomllib.loads((WORKLOADS / "pyproject.toml").read_text())["project"]["scripts"]
-    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance", "stream_contact_events"}
+    quality = {"replay_quarantine", "accept_batch"}
+    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance", "stream_contact_events", *quality}
     for name, target in scripts.items():
         module, function = target.split(":")
         assert (module, function) == (f"lakehouse.jobs.{name}", "main")

@@ -49,6 +49,16 @@ JOBS: dict[str, JobSpec] = {
         description="Contact events of the Kafka topic into events, dead letters and interactions",
         parameters={"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
     ),
+    "replay_quarantine": JobSpec(
+        entry_point="replay_quarantine",
+        description="Quarantined rows of one system judged again; what keeps its contract now moves into silver",
+        parameters={**SYSTEM, "reason": "", "corrections": "{}", "dry_run": "false"},
+    ),
+    "accept_batch": JobSpec(
+        entry_point="accept_batch",
+        description="Records that a run of silver beyond its objective is published all the same",
+        parameters={**SYSTEM, "batch_run_id": "", "reason": ""},
+    ),
     "rag_build_idx": JobSpec(entry_point="rag_build_idx", description="Knowledge documents into chunks"),
     "maintenance": JobSpec(entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240),
 }

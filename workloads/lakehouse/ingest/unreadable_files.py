@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import DatasetContract
-from lakehouse.contracts.platform_columns import QUARANTINE
+from lakehouse.quality.quarantine import held
 
 
 def listing(spark: SparkSession, landing: str) -> DataFrame:
@@ -32,4 +32,4 @@ def unreadable_files(files: DataFrame, bronze: DatasetContract, silver: DatasetC
         F.lit(run_id).alias("run_id"),
         F.current_timestamp().alias("quarantined_ts"),
     )
-    return rows.select(*[column.name for column in QUARANTINE])
+    return held(rows)

@@ -11,7 +11,7 @@ from pyspark.sql.streaming import StreamingQuery
 from lakehouse.contracts import contract
 from lakehouse.gold.address import dim_address
 from lakehouse.gold.cases import case_metrics
-from lakehouse.gold.changes import AMDM, CMDM, JARVIS, PEGA, SFDC, Silver, changes, everything, keys_of, silver, touched_customers
+from lakehouse.gold.changes import AMDM, CMDM, FEEDS, JARVIS, PEGA, SFDC, Silver, changes, everything, keys_of, silver, touched_customers
 from lakehouse.gold.customer import dim_customer
 from lakehouse.gold.match_rates import hold_to_objectives, match_rates, matched_joins
 from lakehouse.gold.people import publish_people
@@ -23,6 +23,7 @@ from lakehouse.jobs.session import session
 from lakehouse.jobs.streams import progress
 from lakehouse.names import Catalogs
 from lakehouse.quality.accounting import recorded
+from lakehouse.quality.breaker import hold_back
 
 # The marts of what changed share one stream, so they share a checkpoint, which is that of the one they began with.
 MARTS = "customer.dim_customer"
@@ -33,6 +34,7 @@ def main() -> None:
     parameters = parse("gold")
     spark = session()
     catalogs = parameters.catalogs
+    hold_back(spark, catalogs, {system: contract(feed.dataset) for system, feed in FEEDS.items()})
     history = start_history(spark, catalogs)
     marts = start_marts(spark, catalogs, run_id=parameters.run_id)
     # Both to their end, whichever fails.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lakehouse.contracts import SYSTEMS
 from lakehouse.names import Catalogs
@@ -18,7 +19,7 @@ AVAILABLE_NOW, CONTINUOUS = "available_now", "continuous"
 
 @dataclass(frozen=True, kw_only=True)
 class Parameters:
-    """What a job is told. `system` is empty and `retention_hours` the default where a job has no use for them."""
+    """What a job is told; what a job has no use for is empty or the default."""
 
     catalogs: Catalogs
     run_id: str
@@ -26,10 +27,21 @@ class Parameters:
     retention_hours: int = MINIMUM_RETENTION_HOURS
     kafka_secret: str = ""
     continuous: bool = False
+    reason: str = ""
+    corrections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dry_run: bool = False
+    batch_run_id: str = ""
 
 
 def parse(
-    job: str, arguments: Sequence[str] | None = None, *, system: bool = False, retention: bool = False, kafka: bool = False
+    job: str,
+    arguments: Sequence[str] | None = None,
+    *,
+    system: bool = False,
+    retention: bool = False,
+    kafka: bool = False,
+    replay: bool = False,
+    acceptance: bool = False,
 ) -> Parameters:
     """Exits with status 2 and a line that names the parameter when one is missing, unknown or wrong."""
     parser = argparse.ArgumentParser(prog=job, allow_abbrev=False)
@@ -43,15 +55,45 @@ def parse(
     if kafka:
         parser.add_argument("--kafka_secret", required=True, type=_secret, metavar="SCOPE/KEY", help="options of the Kafka source, as JSON")
         parser.add_argument("--trigger", default=AVAILABLE_NOW, choices=(AVAILABLE_NOW, CONTINUOUS))
-    found = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    if replay:
+        parser.add_argument("--reason", default="", help="only rows with an error that begins so, e.g. `status: `")
+        parser.add_argument(
+            "--corrections", default={}, type=_corrections, metavar="JSON", help='{"column": {"wrong value": "right value"}}'
+        )
+        parser.add_argument("--dry_run", default="false", choices=("true", "false"))
+    if acceptance:
+        parser.add_argument("--batch_run_id", required=True, type=_said, help="run of silver that is held back")
+        parser.add_argument("--reason", required=True, type=_said)
+    found = vars(parser.parse_args(sys.argv[1:] if arguments is None else arguments))
     return Parameters(
-        catalogs=Catalogs(raw=found.raw_catalog, curated=found.curated_catalog, marts=found.marts_catalog, ai=found.ai_catalog),
-        run_id=found.run_id or uuid.uuid4().hex,
-        system=found.system if system else "",
-        retention_hours=found.retention_hours if retention else MINIMUM_RETENTION_HOURS,
-        kafka_secret=found.kafka_secret if kafka else "",
-        continuous=kafka and found.trigger == CONTINUOUS,
+        catalogs=Catalogs(**{name.removesuffix("_catalog"): found[name] for name in _CATALOGS}),
+        run_id=found["run_id"] or uuid.uuid4().hex,
+        system=found.get("system", ""),
+        retention_hours=found.get("retention_hours", MINIMUM_RETENTION_HOURS),
+        kafka_secret=found.get("kafka_secret", ""),
+        continuous=found.get("trigger") == CONTINUOUS,
+        reason=found.get("reason", ""),
+        corrections=found.get("corrections", {}),
+        dry_run=found.get("dry_run") == "true",
+        batch_run_id=found.get("batch_run_id", ""),
     )
+
+
+def _said(value: str) -> str:
+    if not value.strip():
+        raise argparse.ArgumentTypeError("says nothing")
+    return value
+
+
+def _corrections(value: str) -> Mapping[str, Mapping[str, str]]:
+    try:
+        found = json.loads(value or "{}")
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"is no JSON: {error}") from None
+    texts = isinstance(found, dict) and all(isinstance(values, dict) for values in found.values())
+    if not texts or not all(isinstance(right, str) for values in found.values() for right in values.values()):
+        raise argparse.ArgumentTypeError(f'{value!r} is not of the form {{"column": {{"wrong value": "right value"}}}}')
+    return dict(found)
 
 
 def _catalog(value: str) -> str:

@@ -25,4 +25,10 @@ def quarantined_rows(rows: DataFrame, silver: DatasetContract, *, run_id: str) -
         F.lit(run_id).alias("run_id"),
         F.current_timestamp().alias("quarantined_ts"),
     )
-    return found.select(*[column.name for column in QUARANTINE])
+    return held(found)
+
+
+def held(rows: DataFrame) -> DataFrame:
+    """Rows in the columns of a quarantine table, none of them released yet."""
+    released = {column.name: F.lit(None).cast(column.physical_type) for column in QUARANTINE if column.name.startswith("released_")}
+    return rows.withColumns(released).select(*[column.name for column in QUARANTINE])

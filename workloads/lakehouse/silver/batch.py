@@ -38,7 +38,7 @@ class SilverTables:
 
 
 def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals:
-    """Writes quarantine, account, history, then silver. A retry of the batch finds what was written and adds nothing to it."""
+    """Writes account, quarantine, history, then silver. A retry of the batch finds what was written and adds nothing to it."""
     silver = tables.silver
     target = batch.sparkSession.read.table(catalogs.table(silver).dotted)
     rows = against_target(ranked(prepared(batch, tables.bronze, silver), silver), target, silver).persist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -22,10 +24,10 @@ OCCURRENCE = "_occurrence"
 REPEATS = "_repeats"
 
 
-def prepared(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract) -> DataFrame:
-    """Bronze rows → typed, standardised and judged rows with `_errors`, `_warnings` and `_row_hash`."""
+def prepared(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract, *, carried: Sequence[str] = ()) -> DataFrame:
+    """Bronze rows → typed, standardised and judged rows with `_errors`, `_warnings` and `_row_hash`; `carried` columns stay as they are."""
     standardise = STANDARDISE.get(silver.system, lambda frame: frame)
-    checked = judged(standardise(typed(rows, bronze, silver)), silver)
+    checked = judged(standardise(typed(rows, bronze, silver, carried=carried)), silver)
     # JSON keeps names, so a null that moves to the next column, or a separator in a value, changes the hash.
     return checked.withColumn("_row_hash", F.sha2(F.to_json(F.struct(*declared_names(silver))), 256))
 
