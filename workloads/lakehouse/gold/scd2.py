@@ -27,10 +27,12 @@ def customer_versions(history: DataFrame) -> DataFrame:
     `_keeps` is false where a version repeats the one before it: it is no version then, and leaves the table if it was one. Of two rows of
     one business time the greater hash counts.
     """
-    at_once = Window.partitionBy("customer_id", "updated_ts").orderBy(F.desc("_row_hash"))
     in_time = Window.partitionBy("customer_id").orderBy("updated_ts")
+    # The same partitions and an order that goes on from the other: Spark shuffles and sorts once for both.
+    with_ties = Window.partitionBy("customer_id").orderBy("updated_ts", F.desc("_row_hash"))
+    tied = F.coalesce(F.col("updated_ts") == F.lag("updated_ts").over(with_ties), F.lit(False))
     tracked = F.sha2(F.to_json(F.struct(*TRACKED)), 256)
-    ordered = history.withColumn("_place", F.row_number().over(at_once)).where("_place = 1").withColumn("row_hash", tracked)
+    ordered = history.withColumn("_tied", tied).where("NOT _tied").withColumn("row_hash", tracked)
     kept = ordered.withColumn(KEEPS, ~F.coalesce(F.col("row_hash") == F.lag("row_hash").over(in_time), F.lit(False)))
     next_kept = F.first(F.when(F.col(KEEPS), F.col("updated_ts")), ignorenulls=True).over(in_time.rowsBetween(1, Window.unboundedFollowing))
     dated = kept.withColumn("_next", next_kept).withColumns(
@@ -57,4 +59,18 @@ def write_versions(versions: DataFrame, target: TableName) -> None:
         f"WHEN MATCHED AND NOT s.{KEEPS} THEN DELETE "
         "WHEN MATCHED AND (t.row_hash <> s.row_hash OR t.effective_to <> s.effective_to OR t.is_current <> s.is_current) THEN UPDATE SET * "
         f"WHEN NOT MATCHED AND s.{KEEPS} THEN INSERT *",
+    )
+
+
+def forget_versions(versions: DataFrame, touched: DataFrame, target: TableName) -> None:
+    """Deletes the target's versions of the customers in `touched` whose business time is no longer in `versions`.
+
+    Only a backfill takes history back, so that the daily merge need not look for such rows.
+    """
+    there = versions.sparkSession.read.table(target.dotted).join(touched, "customer_id", "left_semi")
+    gone = there.join(versions, ["customer_id", "effective_from"], "left_anti").select("customer_id", "effective_from")
+    merge.run(
+        gone.localCheckpoint(),
+        f"MERGE INTO {target} t USING {{source}} s ON t.customer_id = s.customer_id AND t.effective_from = s.effective_from "
+        "WHEN MATCHED THEN DELETE",
     )

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from lakehouse.names import TableName
+from lakehouse.contracts import DatasetContract
+from lakehouse.maintenance.readers import hold_for_readers
+from lakehouse.names import Catalogs
+
+# Files below this are worth compacting; OPTIMIZE makes larger ones.
+_SMALL = 128 * 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +24,23 @@ class Upkeep:
     retention_hours: int
 
 
-def maintain(spark: SparkSession, table: TableName, *, retention_hours: int) -> Upkeep:
-    """Compacts small files, then deletes files that no version within the retention needs."""
-    metrics = spark.sql(f"OPTIMIZE {table}").select("metrics.numFilesAdded", "metrics.numFilesRemoved").first()
+def maintain(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, *, retention_hours: int) -> Upkeep:
+    """Compacts small files, then deletes files that no version within the retention needs.
+
+    Raises ReaderBehind before it deletes what a stream has yet to read; by then small files are compacted.
+    """
+    table = catalogs.table(dataset)
+    added, removed = _compact(spark, str(table), partitioned=bool(dataset.partitioned_by))
+    hold_for_readers(spark, catalogs, dataset.name, retention_hours=retention_hours)
     spark.sql(f"VACUUM {table} RETAIN {retention_hours} HOURS").collect()
-    added, removed = (int(metrics[0]), int(metrics[1])) if metrics else (0, 0)
     return Upkeep(table=table.dotted, files_added=added, files_removed=removed, retention_hours=retention_hours)
+
+
+def _compact(spark: SparkSession, table: str, *, partitioned: bool) -> tuple[int, int]:
+    """Files written and files replaced. A table of one file, or of large ones, is left alone."""
+    detail = spark.sql(f"DESCRIBE DETAIL {table}").select("numFiles", "sizeInBytes").first()
+    files, size = (int(detail[0]), int(detail[1])) if detail else (0, 0)
+    if files < 2 or (not partitioned and size / files >= _SMALL):
+        return 0, 0
+    metrics = spark.sql(f"OPTIMIZE {table}").select("metrics.numFilesAdded", "metrics.numFilesRemoved").first()
+    return (int(metrics[0]), int(metrics[1])) if metrics else (0, 0)

@@ -1,0 +1,1 @@
+"""What is done to tables by hand: deriving days again, comparing versions."""
