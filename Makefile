@@ -51,8 +51,8 @@ coverage: env ## Write local_estate/COVERAGE.md from the route tables
 cloud-config: env ## A stack's configuration for a real tenant: make cloud-config ARGS="--stack dev --tenant-id …"
 	@PYTHONPATH=platform $(BIN)/python -m release.cloud_config $(ARGS)
 
-bench: env ## Measure: build/bench.json and a table
-	@$(BIN)/python -m bench.run
+bench: env ## Measure: build/bench.json and a table; some of it: make bench ARGS="day memory"
+	@$(BIN)/python -m bench.run $(ARGS)
 
 lock: ## Resolve requirements/*.in into hashed locks
 	@for name in root policies airflow uv go jdk; do \

@@ -49,9 +49,17 @@ class Report:
         return self.add(Measurement(name=name, unit="s", samples=samples, aim=aim, compared=compared, note=note))
 
     def write(self, target: Path) -> None:
+        """Replaces what was measured again, and keeps the rest with the time it was measured at."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        rows = [{**vars(each), "samples": list(each.samples), "median": each.median} for each in self.measurements]
-        target.write_text(json.dumps({"machine": machine(), "measurements": rows}, indent=2) + "\n")
+        facts = machine()
+        rows = [
+            {**vars(each), "samples": list(each.samples), "median": each.median, "at": facts["at"], "load": facts["load"]}
+            for each in self.measurements
+        ]
+        measured = {row["name"] for row in rows}
+        kept = json.loads(target.read_text())["measurements"] if target.exists() else []
+        rows = [*(row for row in kept if row["name"] not in measured), *rows]
+        target.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=2) + "\n")
 
     def show(self) -> None:
         table = Table(title="Benchmark " + json.dumps(machine()), title_justify="left")

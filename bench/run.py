@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
-from bench import jobs, schemas, stacks
+from bench import jobs, lakehouse, schemas, stacks
 from bench.measure import Report
 from local_estate.paths import REPOSITORY, Paths
-from local_estate.process import ServiceProcess
 
+RESULTS = REPOSITORY / "build" / "bench.json"
 Benchmark = Callable[[Report, Paths], None]
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -21,25 +19,35 @@ BENCHMARKS: dict[str, Benchmark] = {
     "bronze": jobs.measure_bronze,
     "schemas": schemas.measure,
     "memory": stacks.measure_memory,
+    "scd2": lakehouse.measure_scd2,
+    "silver": lakehouse.measure_silver,
+}
+
+
+# What needs an estate of its own, or none: run by themselves, after the others.
+ALONE: dict[str, Callable[[Report], None]] = {
+    "million": lakehouse.measure_million,
+    "cold": stacks.measure_cold,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
-    names = parser.parse_args().names or list(BENCHMARKS)
-    if unknown := set(names) - set(BENCHMARKS):
-        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join([*BENCHMARKS, *ALONE])}")
+    names = parser.parse_args().names or [*BENCHMARKS, *ALONE]
+    if unknown := set(names) - {*BENCHMARKS, *ALONE}:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join([*BENCHMARKS, *ALONE])}")
     report = Report()
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        paths = Paths(repository=REPOSITORY, tools=Paths.from_environment().tools, home=Path(home))
-        try:
+    if chosen := [name for name in names if name in BENCHMARKS]:
+        with stacks.own_estate() as paths:
             stacks.first_up(report, paths)
-            for name in names:
+            for name in chosen:
                 BENCHMARKS[name](report, paths)
-        finally:
-            ServiceProcess(paths).stop()
-    report.write(REPOSITORY / "build" / "bench.json")
+                report.write(RESULTS)
+    for name in names:
+        if name in ALONE:
+            ALONE[name](report)
+    report.write(RESULTS)
     report.show()
 
 

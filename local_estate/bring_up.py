@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,21 @@ EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, StepFailed, facts.Not
 
 def prepare(paths: Paths, *, say: Say) -> None:
     """Everything `pulumi` needs to run against the local estate: the pack's environment, CLI, plugins, the running service."""
-    engine.prepare(paths)
-    prepare_data_plane(paths, say=say)
+    prepare_tools(paths, say=say)
     running = ServiceProcess(paths)
     if running.endpoints() is None:
         say("local estate: starting …")
         running.start()
+
+
+def prepare_tools(paths: Paths, *, say: Say, also: Sequence[Callable[[], object]] = ()) -> None:
+    """Engine, data plane and what else is to be had, side by side: building the engine takes the cores, the rest waits for downloads."""
+    others = [lambda: prepare_data_plane(paths, say=say), *also]
+    with ThreadPoolExecutor(len(others)) as pool:
+        started = [pool.submit(fetch) for fetch in others]
+        engine.prepare(paths)
+        for fetched in started:
+            fetched.result()
 
 
 def prepare_data_plane(paths: Paths, *, say: Say) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make cold`: a fresh clone of HEAD with an empty HOME, then the two commands. Caches of this machine's user are out of reach.
+# `make cold`: a fresh clone of HEAD with an empty HOME, then the two commands, or the make targets named. Caches of this machine's user are
+# out of reach.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cold-XXXXXX")
@@ -16,6 +17,5 @@ run() {
     ${PIP_CERT:+PIP_CERT="$PIP_CERT"} ${GOPROXY:+GOPROXY="$GOPROXY"} ${GOFLAGS:+GOFLAGS="$GOFLAGS"} PYTHON="$python" make "$@"
   echo "cold: make $* took $((SECONDS - started)) s"
 }
-run up
-run up
-run test
+[ $# -gt 0 ] || set -- up up test
+for target in "$@"; do run "$target"; done

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from local_estate import bring_up, engine, environments
+from local_estate import bring_up, environments
 from local_estate.paths import Paths
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -26,9 +26,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 def run(layers: list[str], extra: list[str]) -> int:
     paths = Paths.from_environment()
-    engine.prepare(paths)
-    bring_up.prepare_data_plane(paths, say=print)
-    environments.ensure("airflow")
+    bring_up.prepare_tools(paths, say=print, also=[lambda: environments.ensure("airflow")])
     failed: list[str] = []
     started = time.monotonic()
     for layer in layers:

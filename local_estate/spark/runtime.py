@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,12 +100,18 @@ class SqlFailed(Exception):
         self.sql_state = sql_state
 
 
-class SparkRuntime:
-    """Owns the warm JVM. It starts at the first use and again after it was killed."""
+HEAP = "ESTATE_SPARK_HEAP"
 
-    def __init__(self, paths: Paths, *, heap: str = "3g") -> None:
+
+class SparkRuntime:
+    """Owns the warm JVM. It starts at the first use and again after it was killed.
+
+    `heap` as Java writes it (`3g`); `$ESTATE_SPARK_HEAP` where it is not given: days of millions of rows want more.
+    """
+
+    def __init__(self, paths: Paths, *, heap: str = "") -> None:
         self._paths = paths
-        self._heap = heap
+        self._heap = heap or os.environ.get(HEAP, "3g")
         self._jvm: Jvm | None = None
         self._starting = threading.Lock()
         self._closed = False
