@@ -164,3 +164,13 @@ class DatabricksResource(Kind):
             if self.is_missing(error):
                 return None
             raise
+
+
+class DualResource(DatabricksResource):
+    """Of the account where the provider knows one, else of the workspace; `api` says otherwise."""
+
+    def on_account(self, known: Mapping[str, Any]) -> bool:
+        return known.get("api") == "account" or (self.connection.is_account and known.get("api") != "workspace")
+
+    def session(self, inputs: Mapping[str, Any]) -> Session:
+        return self.connection.account() if self.on_account(inputs) else super().session(inputs)
