@@ -205,6 +205,17 @@ def test_a_rule_set_is_authoritative_by_account_or_workspace(world: World, engin
     assert "the local estate does not support rule sets of groups" in refused.value.details()
 
 
+def test_an_accounts_provider_reaches_them_through_the_workspace_it_is_told(world: World) -> None:
+    account, through = world.account, {"providerConfig": {"workspaceId": world.workspace_number}}
+    with pytest.raises(grpc.RpcError) as refused:
+        account.up(TAG, "of-account", **tag("of-account"))
+    assert "an account-level provider needs provider_config.workspace_id" in refused.value.details()
+    for token, inputs in ((TAG, tag("of-account")), (ASSIGNED, schema_tag(tagKey="of-account")), (POLICY, mask("of_account"))):
+        assert account.up(token, "of-account", **inputs, **through) == "create"
+        assert up_to_date(account, token, "of-account", {**inputs, **through})
+        account.destroy("of-account")
+
+
 LOST: dict[str, tuple[str, dict[str, Any]]] = {
     TAG: ("/tag-policies", tag("lost", "x")),
     ASSIGNED: ("/entity-tag-assignments", schema_tag(tagKey="lost", tagValue="x")),

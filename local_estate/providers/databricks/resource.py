@@ -84,8 +84,8 @@ class DatabricksResource(Kind):
     def remove(self, identifier: str, inputs: Values, outputs: Values) -> None: ...
 
     def outputs(self, identifier: str, shown: Json, known: Mapping[str, Any]) -> Values:
-        """`known` (inputs, or recorded outputs) supplies what is input only."""
-        return {**{name: known[name] for name in self.input_only if name in known}, **from_api(self.schema, shown)}
+        """`known` (inputs, or recorded outputs) supplies what is input only, and by which workspace the object is reached."""
+        return {**{name: known[name] for name in (*self.input_only, "providerConfig") if name in known}, **from_api(self.schema, shown)}
 
     def create(self, operation: Operation, inputs: Values) -> tuple[str, Values]:
         identifier = self._left_behind(operation, inputs)
