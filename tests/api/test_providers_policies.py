@@ -188,6 +188,7 @@ def test_a_rule_set_is_authoritative_by_account_or_workspace(world: World, engin
     assert world.account.up(RULES, "by-account", name=name, grantRules=rules) == "create"
     assert up_to_date(world.account, RULES, "by-account", {"name": name, "grantRules": rules[::-1]})
     assert engine.refresh("assigners") != []  # the world's own, overwritten
+    world.estate.fault(method="PUT", path="/access-control/rule-sets", effect="drop_reply")
     assert (
         engine.up(RULES, "assigners", name=name, grantRules=[{"role": rules[1]["role"], "principals": ["groups/data_engineering"]}])
         == "update"

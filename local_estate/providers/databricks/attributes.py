@@ -9,7 +9,7 @@ from local_estate.providers.checking import Failure
 from local_estate.providers.databricks.names import to_api
 from local_estate.providers.databricks.resource import DatabricksResource, DualResource, Json
 from local_estate.providers.databricks.unity_catalog import UC
-from local_estate.providers.failures import Refused
+from local_estate.providers.failures import Refused, ServiceError
 from local_estate.providers.kinds import Values
 from local_estate.providers.wire import has_unknown
 
@@ -193,6 +193,15 @@ class AccessControlRuleSet(DualResource):
         return str(inputs["name"])
 
     def _put(self, identifier: str, known: Mapping[str, Any], rules: list[Json]) -> None:
+        try:
+            self._put_under_its_etag(identifier, known, rules)
+        except ServiceError as error:
+            if error.code != "RESOURCE_CONFLICT":
+                raise
+            # Somebody was faster, or it was us: a PUT whose reply was lost is sent again, under the etag it has made stale.
+            self._put_under_its_etag(identifier, known, rules)
+
+    def _put_under_its_etag(self, identifier: str, known: Mapping[str, Any], rules: list[Json]) -> None:
         # The engine's state is the authority, so the etag is whichever the rule set has now.
         read = self.session(known).request("GET", self._path(known), query={"name": identifier, "etag": ""}).json
         body = {"name": identifier, "rule_set": {"name": identifier, "etag": read["etag"], "grant_rules": rules}}

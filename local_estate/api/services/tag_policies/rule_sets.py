@@ -152,6 +152,8 @@ def _put(call: Call) -> Document:
 
 def _checked(estate: Estate, given: Any, before: Iterable[Document], *, whole_account: bool) -> list[Document]:
     """Each rule once, principals in canonical spelling. Raises ApiError for roles and principals that do not exist."""
+    if not isinstance(given, list) or not all(isinstance(rule, dict) for rule in given):
+        raise ApiError("INVALID_PARAMETER_VALUE", "grant_rules must be a list of objects with role and principals.")
     kept = {principal for rule in before for principal in rule["principals"]}
     rules: list[Document] = []
     for rule in given:
