@@ -22,7 +22,7 @@ _CONTAINERS = {"raw": "raw", "curated": "curated", "marts": "marts", "ai": "know
 _PIPELINE = "telecom"
 _PIPELINE_READERS = {"marts": ("MT-analyst-readers", "analyst_readers")}
 _SCHEMAS: dict[str, tuple[str, ...]] = {
-    "raw": (*SYSTEMS, "platform", _PIPELINE),
+    "raw": (*SYSTEMS, "platform", "governance", _PIPELINE),
     "curated": (*SYSTEMS, _PIPELINE),
     "marts": ("customer", "operations", "telecom"),
     "ai": ("knowledge",),
