@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local_estate import tenancy
 from local_estate.api.kernel.call import Call, Estate
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.faults import Faults
 from local_estate.api.kernel.identity import Principal, Tokens
 from local_estate.api.kernel.routing import Face, Router
 from local_estate.api.kernel.store import Store
+from local_estate.api.services.tag_policies.api import SERVICE as TAG_POLICIES
 from local_estate.api.services.unity_catalog.api import SERVICE
 from local_estate.paths import Paths
 
@@ -36,7 +38,7 @@ class Governed:
 
     def ask(self, who: str, method: str, path: str, body: dict[str, Any] | None = None, *, workspace: int = WORKSPACE, **query: Any) -> Any:
         """The handler's answer; raises ApiError as the service would render it."""
-        face = Face.ACCOUNT if "/accounts/" in path else Face.WORKSPACE
+        face = Face.ACCOUNT if f"/accounts/{tenancy.ACCOUNT_ID}/" in path else Face.WORKSPACE
         found = self.router.match(face, method, path)
         assert found is not None, f"no route for {method} {path}"
         call = Call(
@@ -60,6 +62,21 @@ class Governed:
         body = {"changes": [{"principal": principal, "add": list(privileges)}]}
         self.uc("admin", "PATCH", f"permissions/{securable_type.lower()}/{name}", body)
 
+    def govern(self, key: str, *values: str, assigner: str = "engineers") -> None:
+        """Makes the key governed, once for all tests of the metastore, and lets the group assign it."""
+        policies, rules = "/api/2.1/tag-policies", "/api/2.0/preview/accounts/access-control/rule-sets"
+        given = {"tag_key": key, "values": [{"name": value} for value in values]}
+        known = {each["tag_key"] for each in self.ask("admin", "GET", policies)["tag_policies"]}
+        policy = self.ask("admin", "PATCH", f"{policies}/{key}", given, update_mask="values") if key in known else None
+        policy = policy or self.ask("admin", "POST", policies, given)
+        name = f"accounts/{tenancy.ACCOUNT_ID}/tagPolicies/{policy['id']}/ruleSets/default"
+        rule_set = {
+            "name": name,
+            "etag": self.ask("admin", "GET", rules, name=name)["etag"],
+            "grant_rules": [{"role": "roles/tagPolicy.assigner", "principals": [f"groups/{assigner}"]}],
+        }
+        self.ask("admin", "PUT", rules, {"name": name, "rule_set": rule_set})
+
     def may(self, who: str, privilege: str, securable_type: str, name: str) -> dict[str, Any]:
         checks = {"checks": [{"privilege": privilege, "securable_type": securable_type, "full_name": name}]}
         return dict(self.ask(who, "POST", "/api/estate/1.0/authorize", checks)["results"][0])
@@ -73,7 +90,7 @@ def governed(home: Path) -> Governed:
     paths = Paths(repository=home, tools=home, home=home)
     (paths.adls / "accone" / "lake").mkdir(parents=True)
     estate = Estate(paths=paths, store=Store(paths.store), tokens=Tokens("k" * 32), deployer_secret="", faults=Faults())
-    made = Governed(estate=estate, router=Router((SERVICE,)))
+    made = Governed(estate=estate, router=Router((SERVICE, TAG_POLICIES)))
     known = {*_PEOPLE, "engineers", "analysts"}
 
     def container(_: Estate, *, url: str) -> Path:
@@ -83,7 +100,7 @@ def governed(home: Path) -> Governed:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"The container of {url} does not exist.")
         return directory
 
-    estate.answers.update(SERVICE.provides)
+    estate.answers.update(SERVICE.provides | TAG_POLICIES.provides)
     estate.answers.update(
         {
             "identity.principal": lambda _, id="", name="": (
@@ -103,7 +120,7 @@ def governed(home: Path) -> Governed:
             "arm.storage_container": container,
         }
     )
-    account = "/api/2.0/accounts/c4d5e6f7-1a2b-4c3d-8e9f-0a1b2c3d4e5f"
+    account = f"/api/2.0/accounts/{tenancy.ACCOUNT_ID}"
     created = made.ask("admin", "POST", f"{account}/metastores", {"metastore_info": {"name": "main", "region": "australiaeast"}})
     metastore_id = created["metastore_info"]["metastore_id"]
     for workspace in (WORKSPACE, OTHER_WORKSPACE):

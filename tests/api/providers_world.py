@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from databricks.sdk import WorkspaceClient
+
 from local_estate import tenancy
 from local_estate.providers.azure_native.provider import AzureNative
 from local_estate.providers.databricks.provider import Databricks
@@ -40,6 +42,16 @@ class World:
     @property
     def workspace_number(self) -> str:
         return str(self.azure["workspace"]["workspaceId"])
+
+    def client(self) -> WorkspaceClient:
+        """Somebody at a keyboard, with Databricks' own SDK."""
+        host = self.azure["workspace"]["workspaceUrl"]
+        return WorkspaceClient(
+            host=self.estate.endpoints["workspaces"][host]["url"],
+            client_id=tenancy.DEPLOYER_CLIENT_ID,
+            client_secret=self.estate.deployer_secret,
+            auth_type="oauth-m2m",
+        )
 
 
 @contextmanager
@@ -169,3 +181,42 @@ def deploy_catalog(world: World) -> None:
     engine.up(databricks("Catalog"), "catalog", name="dev_ep_raw", storageRoot=f"{LANDING}/managed", forceDestroy=True)
     engine.up(databricks("Schema"), "schema", catalogName="dev_ep_raw", name="cmdm")
     engine.up(databricks("Volume"), "volume", catalogName="dev_ep_raw", schemaName="cmdm", name="files", volumeType="MANAGED")
+
+
+def deploy_attributes(world: World) -> None:
+    """A governed tag, who may assign it, where it is, and a policy that masks by it with a function of the catalog."""
+    engine = world.workspace
+    engine.up(databricks("TagPolicy"), "governed", tagKey="pii", values=[{"name": "mail"}, {"name": "phone"}])
+    rules = [{"role": "roles/tagPolicy.assigner", "principals": ["groups/data_engineering"]}]
+    engine.up(databricks("AccessControlRuleSet"), "assigners", name=rule_set(engine.id("governed")), grantRules=rules)
+    tag = {"tagKey": "pii", "tagValue": "mail"}
+    engine.up(databricks("EntityTagAssignment"), "tagged", entityType="schemas", entityName="dev_ep_raw.cmdm", **tag)
+    parameter = {"name": "x", "type_text": "string", "type_name": "STRING", "position": 0}
+    function = {
+        "name": "hide",
+        "catalog_name": "dev_ep_raw",
+        "schema_name": "cmdm",
+        "full_data_type": "string",
+        "routine_definition": "'*'",
+    }
+    info = {**function, "input_params": {"parameters": [parameter]}}
+    world.client().api_client.do("POST", "/api/2.1/unity-catalog/functions", body={"function_info": info})
+    engine.up(databricks("PolicyInfo"), "abac", **mask("hide_pii"))
+
+
+def rule_set(tag_policy_id: str) -> str:
+    return f"accounts/{tenancy.ACCOUNT_ID}/tagPolicies/{tag_policy_id}/ruleSets/default"
+
+
+def mask(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "onSecurableType": "CATALOG",
+        "onSecurableFullname": "dev_ep_raw",
+        "forSecurableType": "TABLE",
+        "policyType": "POLICY_TYPE_COLUMN_MASK",
+        "toPrincipals": ["account users"],
+        "exceptPrincipals": ["data_engineering"],
+        "matchColumns": [{"alias": "secret", "condition": "has_tag_value('pii', 'mail')"}],
+        "columnMask": {"functionName": "dev_ep_raw.cmdm.hide", "onColumn": "secret"},
+    }

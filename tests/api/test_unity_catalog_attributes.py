@@ -17,6 +17,7 @@ from databricks.sdk.service.catalog import (
     Privilege,
     SecurableType,
 )
+from databricks.sdk.service.tags import TagPolicy, Value
 
 from tests.api.workspace_world import World, make_world
 
@@ -33,6 +34,7 @@ def world() -> Iterator[World]:
         function = {"name": "hide", "catalog_name": "people", "schema_name": "hr", "full_data_type": "string", "routine_definition": "'*'"}
         function["input_params"] = {"parameters": [parameter]}  # type: ignore[assignment]
         made.admin.api_client.do("POST", "/api/2.1/unity-catalog/functions", body={"function_info": function})
+        made.admin.tag_policies.create_tag_policy(TagPolicy("pii", values=[Value("mail"), Value("other")]))
         yield made
 
 
@@ -106,8 +108,11 @@ def test_policies_are_created_listed_with_what_is_inherited_changed_and_deleted(
     assert list(policies.list_policies("TABLE", "people.hr.staff")) == []
     changed = policies.update_policy("CATALOG", "people", "hide_pii", _policy("renamed", comment="no"), update_mask="name")
     assert (changed.id, changed.name, changed.comment) == (made.id, "renamed", "masks what is tagged")
+    with pytest.raises(InvalidParameterValue, match="policy_type cannot be changed from POLICY_TYPE_COLUMN_MASK to POLICY_TYPE_ROW_FILTER"):
+        other = _policy("renamed", policy_type=PolicyType.POLICY_TYPE_ROW_FILTER)
+        policies.update_policy("CATALOG", "people", "renamed", other, update_mask="policy_type")
     policies.delete_policy("CATALOG", "people", "renamed")
-    with pytest.raises(NotFound, match="Policy 'renamed' does not exist on catalog 'people'"):
+    with pytest.raises(NotFound, match="ABAC Policy 'renamed' does not exist on catalog 'people'"):
         policies.get_policy("CATALOG", "people", "renamed")
 
 
@@ -124,6 +129,7 @@ def test_policies_are_created_listed_with_what_is_inherited_changed_and_deleted(
         ),
         ({"to_principals": ["nobody"]}, "Could not find principal with name nobody"),
         ({"policy_type": PolicyType.POLICY_TYPE_ROW_FILTER}, "a POLICY_TYPE_ROW_FILTER needs row_filter and nothing else"),
+        ({"match_columns": [MatchColumn(alias="m", condition="has_tag('pii')")] * 4}, "match_columns has 4 conditions; 3 is the most"),
         ({"for_securable_type": SecurableType.VOLUME}, "for_securable_type must be TABLE, not VOLUME"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Attribute-based policies: one policy on a catalog or schema masks every column that carries the tag."""
+"""Attribute-based policies: one policy on a catalog or schema masks every column that carries the governed tag."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def _policy(plane: DataPlane, on: str, **given: Any) -> str:
 def tagged(plane: DataPlane) -> DataPlane:
     plane.grant("schema", f"c.{plane.schema}", "admin", "USE_SCHEMA", "EXECUTE")
     plane.grant("catalog", "c", "admin", "USE_CATALOG")
+    for key, *values in (("pii", "name"), ("level", "high"), ("area",), ("regional", "yes")):
+        plane.governed.govern(key, *values)
     plane.sql("alice", "CREATE FUNCTION {s}.hide(x STRING, rest STRING) RETURNS STRING RETURN concat(left(x, 1), rest)")
     plane.sql("alice", "CREATE FUNCTION {s}.only(state STRING, wanted STRING) RETURNS BOOLEAN RETURN state = wanted")
     for table in ("people", "calls"):
@@ -52,6 +54,7 @@ def _mask(schema: str, condition: str) -> dict[str, Any]:
 @pytest.mark.parametrize("on", ["CATALOG", "SCHEMA"])
 def test_a_policy_masks_every_tagged_column_below_it_but_not_for_who_is_excepted(tagged: DataPlane, on: str) -> None:
     marker = f"only_{tagged.schema}"
+    tagged.governed.govern(marker)
     tagged.sql("alice", f"ALTER TABLE {{s}}.people ALTER COLUMN name SET TAGS ('{marker}')")
     tagged.sql("alice", f"ALTER TABLE {{s}}.calls ALTER COLUMN name SET TAGS ('{marker}')")
     _policy(tagged, on, **_mask(tagged.schema, f"has_tag('{marker}') AND has_tag_value('pii', 'name')"))
@@ -65,6 +68,63 @@ def test_a_policy_masks_every_tagged_column_below_it_but_not_for_who_is_excepted
     assert tagged.sql("bob", "SELECT name FROM {s}.people") == [("n...",)]
     tagged.sql("alice", f"ALTER TABLE {{s}}.people ALTER COLUMN name UNSET TAGS ('{marker}')")
     assert tagged.sql("bob", "SELECT name FROM {s}.people") == [("new",)]
+
+
+@pytest.fixture
+def closed(tagged: DataPlane) -> str:
+    """A schema with a mask, where the analysts have no right at all."""
+    schema = f"c.{tagged.schema}_rules"
+    tagged.governed.uc("admin", "POST", "schemas", {"name": f"{tagged.schema}_rules", "catalog_name": "c"})
+    tagged.grant("schema", schema, "engineers", "ALL_PRIVILEGES")
+    tagged.grant("schema", schema, "admin", "USE_SCHEMA", "EXECUTE")
+    tagged.sql("alice", f"CREATE FUNCTION {schema}.hide(x STRING, rest STRING) RETURNS STRING RETURN concat(left(x, 1), rest)")
+    return schema
+
+
+def test_a_new_table_is_masked_as_soon_as_its_columns_are_tagged_and_who_is_excepted_changes_it_as_any_other(
+    tagged: DataPlane, closed: str
+) -> None:
+    marker = f"new_{tagged.schema}"
+    tagged.governed.govern(marker, "mail")
+    masking = _mask(tagged.schema, f"has_tag_value('{marker}', 'mail')")
+    masking["column_mask"]["function_name"] = f"{closed}.hide"
+    _policy(tagged, "CATALOG", **masking)
+    tagged.sql("alice", "CREATE TABLE {s}.fresh AS SELECT * FROM VALUES (1, 'ann@x'), (2, 'ben@y') AS v(id, mail)")
+    assert tagged.sql("bob", "SELECT mail FROM {s}.fresh ORDER BY id") == [("ann@x",), ("ben@y",)]
+    tagged.sql("alice", f"ALTER TABLE {{s}}.fresh ALTER COLUMN mail SET TAGS ('{marker}' = 'mail')")
+    assert tagged.sql("bob", "SELECT mail FROM {s}.fresh ORDER BY id") == [("a...",), ("b...",)]
+    with pytest.raises(SqlFailed, match="User does not have USE SCHEMA"):
+        tagged.sql("bob", f"SELECT {closed}.hide('x', 'y')")
+    tagged.sql("alice", "UPDATE {s}.fresh SET mail = 'amy@x' WHERE mail = 'ann@x'")
+    source = "(SELECT 2 AS id, 'bob@y' AS mail UNION ALL SELECT 3, 'cat@z')"
+    merge = f"MERGE INTO {{s}}.fresh t USING {source} s ON t.id = s.id WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    tagged.sql("alice", merge)
+    assert tagged.sql("alice", "SELECT mail FROM {s}.fresh ORDER BY id") == [("amy@x",), ("bob@y",), ("cat@z",)]
+    assert tagged.sql("bob", "SELECT mail FROM {s}.fresh ORDER BY id") == [("a...",), ("b...",), ("c...",)]
+    for statement in ("UPDATE {s}.fresh SET mail = 'x'", merge):
+        with pytest.raises(SqlFailed, match="which hides columns or rows from this principal"):
+            tagged.sql("bob", statement)
+
+
+def test_set_tags_follows_the_tag_policy_of_a_governed_key(tagged: DataPlane) -> None:
+    with pytest.raises(SqlFailed, match=r"Tag value mail is not an allowed value for tag policy key pii\. Allowed values: \[name\]"):
+        tagged.sql("alice", "ALTER TABLE {s}.people ALTER COLUMN name SET TAGS ('pii' = 'mail')")
+    tagged.grant("schema", f"c.{tagged.schema}", "analysts", "APPLY_TAG")
+    for statement in ("SET TAGS ('pii' = 'name')", "UNSET TAGS ('pii')"):
+        with pytest.raises(SqlFailed, match="User does not have ASSIGN on governed tag 'pii'"):
+            tagged.sql("bob", f"ALTER TABLE {{s}}.people ALTER COLUMN name {statement}")
+    tagged.sql("bob", "ALTER TABLE {s}.people ALTER COLUMN name SET TAGS ('note' = 'mine')")
+
+
+def test_a_policy_whose_governed_tag_is_deleted_closes_its_tables(tagged: DataPlane) -> None:
+    marker = f"lost_{tagged.schema}"
+    tagged.governed.govern(marker)
+    _policy(tagged, "SCHEMA", **_mask(tagged.schema, f"has_tag('{marker}')"))
+    assert tagged.sql("bob", "SELECT count(*) FROM {s}.people") == [("2",)]
+    tagged.governed.ask("admin", "DELETE", f"/api/2.1/tag-policies/{marker}")
+    with pytest.raises(SqlFailed, match=rf"cannot be read: policy \w+ needs governed tag {marker}, which does not exist"):
+        tagged.sql("bob", "SELECT id FROM {s}.people")
+    assert tagged.sql("alice", "SELECT count(*) FROM {s}.people") == [("2",)]
 
 
 def test_a_row_filter_policy_takes_its_column_by_tag_and_applies_when_the_table_says_so(tagged: DataPlane) -> None:

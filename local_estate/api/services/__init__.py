@@ -10,6 +10,7 @@ NAMES = (
     "estate",
     "identity",
     "arm",
+    "tag_policies",
     "unity_catalog",
     "secrets",
     "workspace_files",

@@ -6,20 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from local_estate.providers.databricks.names import to_api
-from local_estate.providers.databricks.resource import DatabricksResource, Json
+from local_estate.providers.databricks.resource import DatabricksResource, DualResource, Json
 from local_estate.providers.databricks.unity_catalog import UC
 from local_estate.providers.failures import Refused
 from local_estate.providers.http import Session
 from local_estate.providers.kinds import Values
 
 
-class _OfAccountOrWorkspace(DatabricksResource):
-    def on_account(self, known: Mapping[str, Any]) -> bool:
-        return known.get("api") == "account" or (self.connection.is_account and known.get("api") != "workspace")
-
-    def session(self, inputs: Mapping[str, Any]) -> Session:
-        return self.connection.account() if self.on_account(inputs) else super().session(inputs)
-
+class _OfAccountOrWorkspace(DualResource):
     def root(self, known: Mapping[str, Any]) -> str:
         return f"/api/2.0/accounts/{self.connection.account_id}" if self.on_account(known) else UC
 

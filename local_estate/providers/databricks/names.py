@@ -23,6 +23,7 @@ _SINGULAR = {
     "refreshSelections": "refresh_selection",
     "refreshFlowSelections": "refresh_flow_selection",
     "resetCheckpointSelections": "reset_checkpoint_selection",
+    "usings": "using",
 }
 _PLURAL = {api: name for name, api in _SINGULAR.items()}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from local_estate.providers.databricks.resource import DatabricksResource, Json
+from local_estate.providers.databricks.resource import DualResource, Json
 from local_estate.providers.failures import ServiceError
-from local_estate.providers.http import Session
 from local_estate.providers.kinds import Values
 
 _ENTITLEMENTS = {
@@ -21,14 +20,8 @@ _SCIM = "urn:ietf:params:scim:schemas:core:2.0:"
 _PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 
-class ScimResource(DatabricksResource):
+class ScimResource(DualResource):
     kind: ClassVar[str]
-
-    def on_account(self, known: Mapping[str, Any]) -> bool:
-        return known.get("api") == "account" or (self.connection.is_account and known.get("api") != "workspace")
-
-    def session(self, inputs: Mapping[str, Any]) -> Session:
-        return self.connection.account() if self.on_account(inputs) else super().session(inputs)
 
     def path(self, known: Mapping[str, Any], kind: str = "") -> str:
         root = f"/api/2.0/accounts/{self.connection.account_id}/scim/v2" if self.on_account(known) else "/api/2.0/preview/scim/v2"

@@ -7,7 +7,18 @@ from importlib.metadata import version
 from typing import Any
 
 from local_estate.providers.checking import Failure
-from local_estate.providers.databricks import access, compute, contents, jobs, lookups, metastores, pipeline, principals, unity_catalog
+from local_estate.providers.databricks import (
+    access,
+    attributes,
+    compute,
+    contents,
+    jobs,
+    lookups,
+    metastores,
+    pipeline,
+    principals,
+    unity_catalog,
+)
 from local_estate.providers.databricks.connection import Connection
 from local_estate.providers.databricks.resource import DatabricksResource
 from local_estate.providers.failures import Refused
@@ -29,6 +40,10 @@ KINDS: Mapping[str, type[DatabricksResource]] = {
     "databricks:index/volume:Volume": unity_catalog.Volume,
     "databricks:index/grants:Grants": access.Grants,
     "databricks:index/workspaceBinding:WorkspaceBinding": access.WorkspaceBinding,
+    "databricks:index/tagPolicy:TagPolicy": attributes.TagPolicy,
+    "databricks:index/accessControlRuleSet:AccessControlRuleSet": attributes.AccessControlRuleSet,
+    "databricks:index/entityTagAssignment:EntityTagAssignment": attributes.EntityTagAssignment,
+    "databricks:index/policyInfo:PolicyInfo": attributes.PolicyInfo,
     "databricks:index/permissions:Permissions": access.Permissions,
     "databricks:index/secretScope:SecretScope": access.SecretScope,
     "databricks:index/secretAcl:SecretAcl": access.SecretAcl,

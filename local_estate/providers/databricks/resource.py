@@ -84,8 +84,8 @@ class DatabricksResource(Kind):
     def remove(self, identifier: str, inputs: Values, outputs: Values) -> None: ...
 
     def outputs(self, identifier: str, shown: Json, known: Mapping[str, Any]) -> Values:
-        """`known` (inputs, or recorded outputs) supplies what is input only."""
-        return {**{name: known[name] for name in self.input_only if name in known}, **from_api(self.schema, shown)}
+        """`known` (inputs, or recorded outputs) supplies what is input only, and by which workspace the object is reached."""
+        return {**{name: known[name] for name in (*self.input_only, "providerConfig") if name in known}, **from_api(self.schema, shown)}
 
     def create(self, operation: Operation, inputs: Values) -> tuple[str, Values]:
         identifier = self._left_behind(operation, inputs)
@@ -164,3 +164,13 @@ class DatabricksResource(Kind):
             if self.is_missing(error):
                 return None
             raise
+
+
+class DualResource(DatabricksResource):
+    """Of the account where the provider knows one, else of the workspace; `api` says otherwise."""
+
+    def on_account(self, known: Mapping[str, Any]) -> bool:
+        return known.get("api") == "account" or (self.connection.is_account and known.get("api") != "workspace")
+
+    def session(self, inputs: Mapping[str, Any]) -> Session:
+        return self.connection.account() if self.on_account(inputs) else super().session(inputs)

@@ -16,6 +16,15 @@ _FUNCTIONS = {"has_tag": 1, "hastag": 1, "has_tag_value": 2, "hastagvalue": 2}
 
 def condition(text: str) -> Condition:
     """What the text asks of an entity's tags. Raises ApiError INVALID_PARAMETER_VALUE for what is no condition."""
+    return _parsed(text)[0]
+
+
+def tags_referred_to(text: str) -> list[tuple[str, str | None]]:
+    """Keys the text asks for, each with the value it asks for or None. Raises ApiError as `condition`."""
+    return _parsed(text)[1]
+
+
+def _parsed(text: str) -> tuple[Condition, list[tuple[str, str | None]]]:
     try:
         parser = _Parser(text)
         found = parser.either()
@@ -26,7 +35,7 @@ def condition(text: str) -> Condition:
             f"The condition {text!r} is not valid: {wrong}. Conditions are made of has_tag('key'), has_tag_value('key', 'value'), "
             "TRUE, FALSE, AND, OR, NOT and parentheses.",
         ) from None
-    return found
+    return found, parser.references
 
 
 class _NotACondition(Exception):
@@ -36,6 +45,7 @@ class _NotACondition(Exception):
 class _Parser:
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))
+        self.references: list[tuple[str, str | None]] = []
 
     def end(self) -> None:
         if self._tokens:
@@ -77,6 +87,7 @@ class _Parser:
         self._expect(")")
         if len(given) != _FUNCTIONS[name.lower()]:
             raise _NotACondition(f"{name} takes {_FUNCTIONS[name.lower()]} argument(s)")
+        self.references.append((given[0], given[1] if len(given) == 2 else None))
         if len(given) == 1:
             return lambda tags: given[0] in tags
         return lambda tags: tags.get(given[0]) == given[1]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.store import Document
 from local_estate.api.services.unity_catalog.authorization import Authority, Caller
 from local_estate.api.services.unity_catalog.conditions import condition
-from local_estate.api.services.unity_catalog.policies import policies_on
+from local_estate.api.services.unity_catalog.policies import governed_tags, policies_on
 from local_estate.api.services.unity_catalog.securables import Securable, Securables
 from local_estate.api.services.unity_catalog.tags import tags_of, values
 
 _FUNCTION = ("full_name", "input_params", "full_data_type", "routine_definition", "sql_path", "routine_dependencies")
 
 
-def protection(securables: Securables, caller: Caller, table: Document) -> Document:
+def protection(securables: Securables, caller: Caller, table: Document, governs: Callable[[str], bool]) -> Document:
     """`column_masks` and `row_filters` for this caller, each with its function and arguments; empty for who sees everything.
 
     `conflicts`: why the table cannot be read. `guarded_columns`: those that a mask, a filter or a policy may depend on, for anyone.
+    `governs`: whether a tag key is governed.
     """
     masks: dict[str, list[Document]] = {}
     filters: list[Document] = []
@@ -26,7 +27,17 @@ def protection(securables: Securables, caller: Caller, table: Document) -> Docum
         bound = masks.setdefault(str(own[0]), []) if own else filters
         bound.append(_call(securables, binding["function_name"], [*own, *_used(binding)]))
     conflicts = []
+    inherited = {
+        key: value for level in reversed(list(securables.ancestors(table))) for key, value in values(tags_of(securables, level)).items()
+    }
     for policy in _policies(securables, caller, table):
+        if lost := sorted({tag["tag_key"] for tag in governed_tags(policy) if not governs(tag["tag_key"])}):
+            conflicts.append(
+                f"policy {policy['name']} needs governed tag {', '.join(lost)}, which does not exist (UC_ABAC_UNKNOWN_TAG_POLICY)"
+            )
+            continue
+        if not condition(policy.get("when_condition") or "TRUE")(inherited):
+            continue
         matched = {match["alias"]: _matching(securables, table, match["condition"]) for match in policy.get("match_columns") or ()}
         options = policy.get("column_mask") or policy["row_filter"]
         target = options.get("on_column")
@@ -108,13 +119,10 @@ def _distinct(calls: list[Document]) -> set[str]:
 
 
 def _policies(securables: Securables, caller: Caller, table: Document) -> Iterator[Document]:
-    """Those on the table and above it that are meant for this caller and for a table with these tags."""
-    levels = list(securables.ancestors(table))
-    inherited = {key: value for level in reversed(levels) for key, value in values(tags_of(securables, level)).items()}
-    for level in levels:
+    """Those on the table and above it that are meant for this caller."""
+    for level in securables.ancestors(table):
         for policy in policies_on(securables, level).values():
-            meant = caller.identities & set(policy["to_principals"]) and not caller.identities & set(policy.get("except_principals") or ())
-            if meant and condition(policy.get("when_condition") or "TRUE")(inherited):
+            if caller.identities & set(policy["to_principals"]) and not caller.identities & set(policy.get("except_principals") or ()):
                 yield policy
 
 

@@ -197,8 +197,14 @@ def _get(call: Call) -> Document:
     acting = reached(call.estate, authority, through, call.path_parameters["full_name"]) if through else authority
     table = acting.require_visible(Securable.TABLE, call.path_parameters["full_name"])
     answer = wire(table, browse_only=acting.sees(table) == "browse")
+    if not call.flag("protection"):
+        return answer
+
+    def governs(key: str) -> bool:
+        return call.estate.ask("tag_policies.allowed_values", key=key) is not None
+
     # Spark asks for it with the table it is about to read, so that a mask costs no request of its own.
-    return {**answer, "protection": protection(authority.securables, authority.caller, table)} if call.flag("protection") else answer
+    return {**answer, "protection": protection(authority.securables, authority.caller, table, governs)}
 
 
 def _exists(call: Call) -> Document:

@@ -1,10 +1,14 @@
-"""Tags on catalogs, schemas, tables, volumes and columns. They follow their entity through a rename and go with it."""
+"""Tags on catalogs, schemas, tables, volumes and columns. They follow their entity through a rename and go with it.
+
+A key that a tag policy of the account governs takes its values from there, and is assigned by whom the policy lets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from local_estate.api.kernel.call import Call
@@ -71,12 +75,20 @@ def _entity(call: Call) -> _Entity:
 
 
 @contextmanager
-def _changing(call: Call, entity: _Entity) -> Iterator[dict[str, Document]]:
-    """The tags of the entity by key, to change in place; for its owner, who manages it, or who has APPLY TAG."""
+def _changing(call: Call, entity: _Entity, key: str) -> Iterator[dict[str, Document]]:
+    """The tags of the entity by key, to change in place; for its owner, who manages it, or who has APPLY TAG.
+
+    A governed key needs ASSIGN or MANAGE on its tag policy besides, from owners too.
+    """
     with writing(call) as (authority, securables):
         document = entity.found(authority)
         if not authority.manages(document):
             authority.require("APPLY_TAG", entity.securable, entity.full_name)
+        if not call.estate.ask("tag_policies.may_assign", key=key, principal_id=call.caller.id):
+            raise ApiError(
+                "PERMISSION_DENIED",
+                f"User does not have ASSIGN on governed tag '{key}'. Who manages it grants roles/tagPolicy.assigner in its rule set.",
+            )
         tags = tags_of(securables, document, entity.column)
         yield tags
         _store(securables, document, entity.column, tags)
@@ -90,15 +102,28 @@ def _store(securables: SecurableWrites, document: Document, column: str, tags: d
 def _tag(call: Call, key: str, value: Any) -> Document:
     if not key or len(key) > 255 or len(str(value or "")) > 1000:
         raise ApiError("INVALID_PARAMETER_VALUE", "tag_key needs 1 to 255 characters, tag_value at most 1000.")
-    return {"tag_key": key, "tag_value": str(value or ""), "updated_by": call.caller.name}
+    now = datetime.fromtimestamp(call.estate.clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"tag_key": key, "tag_value": str(value or ""), "updated_by": call.caller.name, "update_time": now}
+
+
+def _require_allowed(call: Call, tag: Document) -> None:
+    """A governed tag without allowed values stands alone; with some, it takes one of them."""
+    allowed = call.estate.ask("tag_policies.allowed_values", key=tag["tag_key"])
+    if allowed is not None and tag["tag_value"] not in (allowed or [""]):
+        raise ApiError(
+            "INVALID_PARAMETER_VALUE",
+            f"Tag value {tag['tag_value']} is not an allowed value for tag policy key {tag['tag_key']}. "
+            f"Allowed values: [{', '.join(allowed)}]",
+        )
 
 
 def _create(call: Call) -> Document:
     entity = _Entity.named(str(call.required("entity_type")), str(call.required("entity_name")))
     tag = _tag(call, str(call.required("tag_key")), call.json.get("tag_value"))
-    with _changing(call, entity) as tags:
+    with _changing(call, entity, tag["tag_key"]) as tags:
         if tag["tag_key"] in tags:
             raise ApiError("ALREADY_EXISTS", f"Tag '{tag['tag_key']}' is already assigned to {entity.type} '{entity.name}'.")
+        _require_allowed(call, tag)
         tags[tag["tag_key"]] = tag
     return entity.wire(tag)
 
@@ -123,15 +148,17 @@ def _get(call: Call) -> Document:
 
 def _update(call: Call) -> Document:
     entity, key = _entity(call), call.path_parameters["tag_key"]
-    with _changing(call, entity) as tags:
+    tag = _tag(call, key, call.json.get("tag_value"))
+    with _changing(call, entity, key) as tags:
         _existing(entity, tags, key)
-        tags[key] = _tag(call, key, call.json.get("tag_value"))
+        _require_allowed(call, tag)
+        tags[key] = tag
     return entity.wire(tags[key])
 
 
 def _delete(call: Call) -> Document:
     entity, key = _entity(call), call.path_parameters["tag_key"]
-    with _changing(call, entity) as tags:
+    with _changing(call, entity, key) as tags:
         _existing(entity, tags, key)
         del tags[key]
     return {}

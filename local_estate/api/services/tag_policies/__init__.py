@@ -1,0 +1,1 @@
+"""Governed tags of the account and who may use them."""
