@@ -93,9 +93,12 @@ def test_policies_wait_for_their_function_and_for_the_tags_they_ask_for(environm
         assert {f"SqlFunction governance-{called}", "TagPolicy pii", "AccessControlRuleSet pii"} <= each.after
 
 
-def test_no_catalog_has_more_policies_than_databricks_allows(environment_plan: Plan) -> None:
+def test_policies_stay_within_the_quotas_of_databricks(environment_plan: Plan) -> None:
     catalogs = [each.inputs["onSecurableFullname"] for each in environment_plan.all("PolicyInfo")]
-    assert max(catalogs.count(name) for name in catalogs) <= 10
+    assert max(catalogs.count(name) for name in catalogs) <= 100
+    for each in environment_plan.all("PolicyInfo"):
+        assert len(each.inputs["toPrincipals"]) + len(each.inputs["exceptPrincipals"]) <= 20
+        assert len(each.inputs["matchColumns"]) <= 3
 
 
 def test_the_groups_that_open_and_hide_data_let_nobody_in_and_are_granted_nothing(environment_plan: Plan, shared: Plan) -> None:

@@ -146,6 +146,12 @@ class Governance(Component):
             to_principals=[EVERYBODY],
             except_principals=list(policy.excepted),
             match_columns=[{"alias": "tagged", "condition": f"has_tag_value('{tag_key(args.prefix, policy.tag)}', '{policy.value}')"}],
-            opts=self.child(provider=args.workspace_provider, depends_on=after, delete_before_replace=None),
+            # The published provider would look for a renamed or moved policy at its new place and not find it.
+            opts=self.child(
+                provider=args.workspace_provider,
+                depends_on=after,
+                delete_before_replace=None,
+                replace_on_changes=["name", "onSecurableFullname"],
+            ),
             **hiding,
         )
