@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 
-from infra.databricks.groups import DATA_GROUPS, PIPELINES
+from infra.databricks.groups import DATA_GROUPS, PIPELINES, REGION_GROUPS
 from lakehouse.contracts import load_contracts
 from lakehouse.contracts.masks import column_tags
 from tests.component.conftest import Plan, record
@@ -101,10 +100,17 @@ def test_policies_stay_within_the_quotas_of_databricks(environment_plan: Plan) -
         assert len(each.inputs["matchColumns"]) <= 3
 
 
-def test_the_groups_that_open_and_hide_data_let_nobody_in_and_are_granted_nothing(environment_plan: Plan, shared: Plan) -> None:
+def test_the_groups_that_open_and_hide_data_let_nobody_into_a_workspace(environment_plan: Plan, shared: Plan) -> None:
     assert set(DATA_GROUPS) <= {each.inputs["displayName"] for each in shared.all("Group")}
     assert not set(DATA_GROUPS) & {each.name for each in environment_plan.all("MwsPermissionAssignment")}
-    assert PIPELINES not in json.dumps([each.inputs for each in environment_plan.all("Grants")])
+    granted = {grant["principal"] for each in environment_plan.all("Grants") for grant in each.inputs["grants"]}
+    assert not set(REGION_GROUPS) & granted
+
+
+def test_what_the_declarative_pipeline_leaves_unmasked_is_for_who_sees_persons_in_the_clear(environment_plan: Plan) -> None:
+    for layer in ("raw", "curated"):
+        grants = environment_plan.one("Grants", f"{layer}-telecom").inputs["grants"]
+        assert [grant["principal"] for grant in grants] == [PIPELINES, "pii_readers"]
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

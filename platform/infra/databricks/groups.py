@@ -20,5 +20,5 @@ PIPELINES = "MT-pipelines"
 # Who serves a state or territory sees its rows where a row filter says so (sql/functions/raw/governance/in_region.sql).
 REGIONS = ("ACT", "NSW", "NT", "QLD", "SA", "TAS", "VIC", "WA")
 REGION_GROUPS = tuple(f"MT-region-{region}" for region in REGIONS)
-# These open and hide data, and grant nothing: nobody enters a workspace through them.
+# These open and hide data: nobody enters a workspace through them.
 DATA_GROUPS = (PIPELINES, *REGION_GROUPS)
