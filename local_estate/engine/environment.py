@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from local_estate import tenancy
 from local_estate.engine import cli as pulumi_cli
@@ -23,6 +24,8 @@ FOREIGN = (
     "PULUMI_STACK",
     "PULUMI_DEBUG_PROVIDERS",
     "PULUMI_DEBUG_LANGUAGES",
+    "DATABRICKS_CONFIG_PROFILE",
+    "DATABRICKS_TOKEN",
     "PYTHONDONTWRITEBYTECODE",  # compiling the SDKs' modules again costs every start seconds
 )
 
@@ -56,6 +59,7 @@ def engine_variables(paths: Paths, cli: PulumiCli, search: str, *, base: Mapping
         "ESTATE_REPOSITORY": str(paths.repository),
         **_loopback_without_proxy(os.environ if base is None else base),
         **_azure(paths),
+        **_databricks(paths),
     }
 
 
@@ -68,11 +72,25 @@ def _loopback_without_proxy(base: Mapping[str, str]) -> dict[str, str]:
     return {"no_proxy": complete, "NO_PROXY": complete}
 
 
-def _azure(paths: Paths) -> dict[str, str]:
+def _credentials(paths: Paths) -> dict[str, Any]:
+    """Of the deployer and the tenant; empty where the service has never run."""
     try:
-        known = json.loads(paths.credentials.read_text())
+        found: dict[str, Any] = json.loads(paths.credentials.read_text())
     except FileNotFoundError:
-        known = {}
+        return {}
+    return found
+
+
+def _databricks(paths: Paths) -> dict[str, str]:
+    """For plugins that speak databricks-sdk: the name of a workspace resolves to nothing here, and there is one way to sign in."""
+    found = {"DATABRICKS_WORKSPACE_ADDRESSES": str(paths.endpoints), "DATABRICKS_AUTH_TYPE": "oauth-m2m"}
+    if deployer := _credentials(paths).get("deployer"):
+        found |= {"DATABRICKS_CLIENT_ID": deployer["client_id"], "DATABRICKS_CLIENT_SECRET": deployer["client_secret"]}
+    return found
+
+
+def _azure(paths: Paths) -> dict[str, str]:
+    known = _credentials(paths)
     deployer = known.get("deployer", {})
     result = {
         "ARM_TENANT_ID": known.get("tenant_id", tenancy.TENANT_ID),

@@ -19,6 +19,7 @@ from infra.azure.workspace import Workspace, WorkspaceArgs
 from infra.databricks.artifact import Artifact, ArtifactArgs
 from infra.databricks.catalogs import Catalogs, CatalogsArgs
 from infra.databricks.compute import Compute, ComputeArgs
+from infra.databricks.governance import Governance, GovernanceArgs
 from infra.databricks.groups import ENGINEERS
 from infra.databricks.identity import Account, AccountArgs
 from infra.databricks.jobs import EXPORTED, Jobs, JobsArgs
@@ -142,6 +143,19 @@ def build_environment(settings: EnvironmentSettings) -> None:
     )
     compute = Compute(
         "compute", ComputeArgs(workspace_provider=inside, settings=settings.compute, environment=settings.environment, tags=tags)
+    )
+    Governance(
+        "governance",
+        GovernanceArgs(
+            workspace_provider=inside,
+            workspace_host=workspace.workspace.workspace_url,
+            workspace_resource_id=workspace.resource_id,
+            warehouse=compute.warehouse,
+            catalogs=catalogs,
+            account_id=settings.databricks.account_id,
+            prefix=settings.catalog_prefix,
+            tagger=shared.principals.apply(lambda known: known["etl"]),
+        ),
     )
     SecretScope("connectors", SecretScopeArgs(workspace_provider=inside, key_vault=vault, scope="connectors", reader_groups=(ENGINEERS,)))
     artifact = Artifact("wheel", ArtifactArgs(workspace_provider=inside, catalogs=catalogs, file=built.file, digest=built.digest))

@@ -90,6 +90,26 @@ def owner_privileges_stay_with_the_owners(properties: Properties, configuration:
             yield Finding(f"{where}privileges", f"gives {' and '.join(strong)} to {_shown(principal)}, not the owner group")
 
 
+def applies_to_everybody(properties: Properties, configuration: Configuration) -> Iterator[Finding]:
+    """What hides data is for all of the account but whom it excepts, so that nobody is forgotten."""
+    named = [str(known(value)) for _, value in items(properties, "toPrincipals")]
+    if [name.lower() for name in named] != ["account users"]:
+        yield Finding("toPrincipals", f"is {', '.join(named) or 'missing'}, must be account users alone")
+
+
+def exceptions_are_allow_listed(option: str) -> Check:
+    """For policies that set `option` (columnMask or rowFilter), whose exceptions are another matter each."""
+
+    def check(properties: Properties, configuration: Configuration) -> Iterator[Finding]:
+        if not is_set(at(properties, option)):
+            return
+        for where, value in items(properties, "exceptPrincipals"):
+            if (name := known(value)) not in configuration["allowedGroups"]:
+                yield Finding(where, f"excepts {_shown(name)}, which is not in the allow-list")
+
+    return check
+
+
 def _grants(properties: Properties) -> Iterator[tuple[str, Any]]:
     """Of `Grants` (a list) and of `Grant` (the resource itself)."""
     if "grants" in properties:

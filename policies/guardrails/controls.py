@@ -55,6 +55,7 @@ WORKSPACE = _azure("databricks", "Workspace")
 STORAGE_ACCOUNT = _azure("storage", "StorageAccount")
 GRANTS = r"databricks:index/(grants:Grants|grant:Grant)"
 JOB = r"databricks:index/job:Job"
+ABAC_POLICY = r"databricks:index/policyInfo:PolicyInfo"
 ALLOW_LIST = ("allowedGroups",)
 OWNERS = ("ownerGroup",)
 
@@ -80,6 +81,19 @@ def _compute(name: str, types: str, check: Check) -> Control:
         severity=Severity.HIGH,
         types=types,
         check=check,
+    )
+
+
+def _hiding(name: str, option: str, description: str) -> Control:
+    return Control(
+        name=name,
+        control="UC-07",
+        description=description,
+        fix="except a group of allowedGroups in policies/config, and add the principal to that group",
+        severity=Severity.CRITICAL,
+        types=ABAC_POLICY,
+        check=checks.exceptions_are_allow_listed(option),
+        requires=ALLOW_LIST,
     )
 
 
@@ -134,6 +148,17 @@ CONTROLS: tuple[Control, ...] = (
         check=checks.owner_privileges_stay_with_the_owners,
         requires=OWNERS,
     ),
+    Control(
+        name="uc-07-policies-for-everybody",
+        control="UC-07",
+        description="Masks and row filters are for everybody but whom they except",
+        fix="set toPrincipals to account users, and name in exceptPrincipals who sees more",
+        severity=Severity.CRITICAL,
+        types=ABAC_POLICY,
+        check=checks.applies_to_everybody,
+    ),
+    _hiding("uc-07-mask-exceptions", "columnMask", "Personal data is shown in the clear to allow-listed groups alone"),
+    _hiding("uc-07-filter-exceptions", "rowFilter", "Rows of all regions are shown to allow-listed groups alone"),
     _compute("cmp-02-cluster", r"databricks:index/cluster:Cluster", checks.must_be_set("policyId")),
     _compute("cmp-02-job-clusters", JOB, checks.each_must_set("policyId", "jobClusters", only_with="newCluster")),
     _compute("cmp-02-job-tasks", JOB, checks.each_must_set("policyId", "tasks", only_with="newCluster")),

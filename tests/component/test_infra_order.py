@@ -86,7 +86,8 @@ def test_the_metastore_is_handed_to_its_owners_once_the_deployer_is_one_of_them(
 
 def test_the_deployer_owns_and_the_jobs_principals_engineer(shared: Plan) -> None:
     members = {(each.inputs["groupId"], each.inputs["memberId"]) for each in shared.all("GroupMember")}
-    engineers = {("id-data_engineering", f"id-etl-{environment}") for environment in ("dev", "test", "prod")}
+    groups = ("data_engineering", "MT-pipelines")
+    engineers = {(f"id-{group}", f"id-etl-{environment}") for group in groups for environment in ("dev", "test", "prod")}
     assert members == {("id-MT-platform-owners", "deployer-id"), *engineers}
 
 

@@ -89,14 +89,14 @@ def test_grants_go_to_groups_of_the_account_alone(environment_plan: Plan, shared
     assert "data_engineering" in granted
 
 
-def test_analysts_read_operations_and_telecom_and_nothing_of_raw_or_curated(dev: Plan) -> None:
+def test_analysts_read_marts_and_nothing_of_raw_or_curated(dev: Plan) -> None:
     readable = {
         each.name
         for each in dev.all("Grants")
         for grant in each.inputs["grants"]
         if grant["principal"] == "MT-analyst-readers" and "SELECT" in grant["privileges"]
     }
-    assert readable == {"marts-operations", "marts-telecom"}
+    assert readable == {"marts-customer", "marts-operations", "marts-telecom"}
 
 
 def test_nobody_but_the_owner_manages(environment_plan: Plan) -> None:

@@ -112,6 +112,7 @@ def test_the_type_tokens_are_what_deployed_states_know(plan: Plan) -> None:
     account = {"lakehouse:azure:Hub", "lakehouse:databricks:Account"}
     azure = {f"lakehouse:azure:{name}" for name in ("Network", "DataLake", "KeyVault", "Workspace", "Monitoring", "PrivateEndpoints")}
     inside = {
-        f"lakehouse:databricks:{name}" for name in ("Membership", "Catalogs", "Compute", "SecretScope", "Artifact", "Jobs", "Pipelines")
+        f"lakehouse:databricks:{name}"
+        for name in ("Membership", "Catalogs", "Compute", "Governance", "SecretScope", "Artifact", "Jobs", "Pipelines")
     }
     assert tokens == (account if plan.stack == "shared" else azure | inside)

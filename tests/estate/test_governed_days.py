@@ -60,7 +60,7 @@ def test_an_analyst_reads_the_metrics_and_is_denied_the_rest_by_name(deployed: D
     for table, missing in (
         ("dev_ep_raw.cmdm.cmdm_bronze", "dev_ep_raw"),
         ("dev_ep_curated.cmdm.customer_silver", "dev_ep_curated"),
-        ("dev_ep_marts.customer.dim_customer", "dev_ep_marts.customer"),
+        ("dev_ep_ai.knowledge.document_chunks", "dev_ep_ai"),
     ):
         message = _refusal(deployed, analyst, f"SELECT * FROM {table}")
         assert "does not have USE" in message, message

@@ -143,4 +143,9 @@ def test_an_incomplete_exemption_exempts_nothing() -> None:
 
 
 def test_controls_that_need_a_list_say_so() -> None:
-    assert {each.name for each in CONTROLS if each.requires} == {"uc-04-allow-listed-principals", "uc-04-owner-privileges"}
+    assert {each.name for each in CONTROLS if each.requires} == {
+        "uc-04-allow-listed-principals",
+        "uc-04-owner-privileges",
+        "uc-07-mask-exceptions",
+        "uc-07-filter-exceptions",
+    }

@@ -204,8 +204,33 @@ def test_a_control_applies_to_its_types_in_every_version(name: str, resource_typ
 
 def test_every_control_is_mandatory_named_after_its_id_and_says_its_fix() -> None:
     assert len(BY_NAME) == len(CONTROLS)
-    assert {control.control for control in CONTROLS} == {"NET-02", "NET-03", "ST-01", "UC-04", "CMP-02"}
+    assert {control.control for control in CONTROLS} == {"NET-02", "NET-03", "ST-01", "UC-04", "UC-07", "CMP-02"}
     for control in CONTROLS:
         assert control.name.startswith(control.control.lower())
         assert control.level is Level.MANDATORY
         assert control.fix
+
+
+MASK = {"toPrincipals": ["account users"], "exceptPrincipals": ["pii_readers"], "columnMask": {"onColumn": "c"}}
+FILTER = {"toPrincipals": ["account users"], "exceptPrincipals": ["pii_readers", "data_engineering"], "rowFilter": {"functionName": "f"}}
+
+
+def test_a_policy_that_names_whom_it_is_for_forgets_the_others() -> None:
+    name = "uc-07-policies-for-everybody"
+    assert findings(name, MASK) == []
+    assert findings(name, {**MASK, "toPrincipals": ["analysts"]}) == ["toPrincipals is analysts, must be account users alone"]
+    assert findings(name, {"columnMask": {}}) == ["toPrincipals is missing, must be account users alone"]
+    assert findings(name, {**MASK, "toPrincipals": ["account users", "analysts"]})
+
+
+def test_who_sees_personal_data_in_the_clear_is_another_list_than_who_sees_all_rows() -> None:
+    groups = {"uc-07-mask-exceptions": ["pii_readers"], "uc-07-filter-exceptions": ["pii_readers", "data_engineering"]}
+    for name, allowed in groups.items():
+        for policy in (MASK, FILTER):
+            assert findings(name, policy, {"allowedGroups": allowed}) == []
+    engineers = {**MASK, "exceptPrincipals": ["pii_readers", "data_engineering"]}
+    assert findings("uc-07-mask-exceptions", engineers, {"allowedGroups": ["pii_readers"]}) == [
+        "exceptPrincipals[1] excepts 'data_engineering', which is not in the allow-list"
+    ]
+    with pytest.raises(Undecided):
+        findings("uc-07-filter-exceptions", {**FILTER, "exceptPrincipals": [LATER]}, {"allowedGroups": ["pii_readers"]})

@@ -158,3 +158,21 @@ def test_a_renamed_column_would_lose_its_tag_and_is_refused(tagged: DataPlane) -
     tagged.sql("alice", "ALTER TABLE {s}.people SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')")
     with pytest.raises(SqlFailed, match="column name of .* is masked, filtered by or tagged; drop that first"):
         tagged.sql("alice", "ALTER TABLE {s}.people RENAME COLUMN name TO plain")
+
+
+def test_information_schema_lists_the_tags_of_tables_and_columns_that_one_may_see(tagged: DataPlane) -> None:
+    tagged.sql("alice", "ALTER TABLE {s}.calls SET TAGS ('domain' = 'telecom', 'flag')")
+    where = f"FROM c.information_schema.{{}} WHERE schema_name = '{tagged.schema}'"
+    columns = "SELECT catalog_name, table_name, column_name, tag_name, tag_value " + where.format("column_tags") + " ORDER BY ALL"
+    every = [("c", table, "name", *tag) for table in ("calls", "people") for tag in (("level", "high"), ("pii", "name"))]
+    assert tagged.sql("alice", columns) == every
+    assert tagged.sql("alice", "SELECT table_name, tag_name, tag_value " + where.format("table_tags") + " ORDER BY ALL") == [
+        ("calls", "domain", "telecom"),
+        ("calls", "flag", None),
+    ]
+    tagged.sql("alice", "ALTER TABLE {s}.calls ALTER COLUMN name UNSET TAGS ('level')")
+    assert len(tagged.sql("alice", columns)) == 3
+    tagged.governed.uc(
+        "admin", "PATCH", f"permissions/schema/c.{tagged.schema}", {"changes": [{"principal": "analysts", "remove": ["SELECT", "MODIFY"]}]}
+    )
+    assert tagged.sql("bob", columns) == []

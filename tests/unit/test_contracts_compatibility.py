@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lakehouse.contracts import Column, DatasetContract, QualityRule, Severity, contract, load_contracts
 from lakehouse.contracts.compatibility import Level, changes, is_enough, level, needed_version
-from lakehouse.contracts.dataset import Classification, Objectives, Pii
+from lakehouse.contracts.dataset import Classification, Objectives, Pii, RowFilter
 
 CASES = contract("pega.case_silver")
 
@@ -25,13 +25,14 @@ enums = st.builds(
     severities,
 )
 columns = st.builds(
-    lambda name, physical_type, required, classification, rules: Column(
+    lambda name, physical_type, required, classification, row_filter, rules: Column(
         name=name,
         logical_type="string",
         physical_type=physical_type,
         required=required,
         classification=classification,
         pii=Pii.TEXT if classification is Classification.PII else None,
+        row_filter=row_filter,
         quality=tuple(rules),
         description=f"what {name} is",
     ),
@@ -39,6 +40,7 @@ columns = st.builds(
     types,
     st.booleans(),
     st.sampled_from(Classification),
+    st.sampled_from([None, *RowFilter]),
     st.lists(enums, max_size=1),
 )
 contracts = st.lists(columns, min_size=1, max_size=6, unique_by=lambda column: column.name).map(
@@ -189,3 +191,9 @@ def test_a_group_that_may_no_longer_read_is_named() -> None:
 
 def test_no_declared_contract_differs_from_itself() -> None:
     assert [dataset.name for dataset in load_contracts() if changes(dataset, dataset)] == []
+
+
+def test_a_row_filter_takes_rows_from_readers_and_its_end_gives_them_back() -> None:
+    filtered = with_column(CASES, "status", row_filter=RowFilter.REGION)
+    assert found(CASES, filtered) == [(Level.BREAKING, "status", "now filters rows by region: its readers will see their own alone")]
+    assert found(filtered, CASES) == [(Level.ADDITIVE, "status", "filters no rows any more")]

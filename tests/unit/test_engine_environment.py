@@ -71,6 +71,17 @@ def test_the_deployers_secret_comes_from_the_credentials(paths: Paths, cli: Pulu
     assert arm == {"ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "u", "ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s"}
 
 
+def test_a_plugin_with_databricks_sdk_finds_the_workspaces_and_one_way_to_sign_in(paths: Paths, cli: PulumiCli) -> None:
+    def databricks(base: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in environment(paths, cli=cli, base=base).items() if name.startswith("DATABRICKS_")}
+
+    before_the_service = {"DATABRICKS_WORKSPACE_ADDRESSES": str(paths.endpoints), "DATABRICKS_AUTH_TYPE": "oauth-m2m"}
+    assert databricks({"DATABRICKS_TOKEN": "dapi-x", "DATABRICKS_CONFIG_PROFILE": "mine"}) == before_the_service
+    paths.home.mkdir()
+    paths.credentials.write_text(json.dumps({"deployer": {"client_id": "c", "client_secret": "s"}}))
+    assert databricks({}) == {**before_the_service, "DATABRICKS_CLIENT_ID": "c", "DATABRICKS_CLIENT_SECRET": "s"}
+
+
 def test_without_a_cli_the_fix_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(EngineMissing, match="Fix: make up"):

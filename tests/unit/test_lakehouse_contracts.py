@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse.contracts import SYSTEMS, ContractError, Kind, Layer, Severity, UnknownDataset, contract, load_contracts, of_system
 from lakehouse.contracts.document import RULES, read_document
+from lakehouse.contracts.masks import column_tags, masks
 
 GOOD = """
 apiVersion: v3.1.0
@@ -32,6 +33,7 @@ schema:
       - name: word
         physicalType: STRING
         quality: [{type: library, metric: invalidValues, arguments: {validValues: [A, B]}, severity: warning}]
+        customProperties: [{property: rowFilter, value: region}]
 """
 
 
@@ -61,12 +63,15 @@ def test_the_tables_of_the_blueprint_are_declared() -> None:
     } <= names
 
 
-def test_analysts_read_no_schema_that_holds_pii() -> None:
+def test_analysts_read_marts_alone_and_no_personal_data_there_is_without_a_mask() -> None:
     analysts = {"analyst_readers", "MT-analyst-readers"}
-    schemas = {(d.layer, d.schema_name) for d in load_contracts() if analysts & set(d.reader_groups)}
-    pii = {(d.layer, d.schema_name) for d in load_contracts() if any(column.classification == "pii" for column in d.columns)}
-    assert schemas == {(Layer.MARTS, "operations")}
-    assert not schemas & pii
+    read = [dataset for dataset in load_contracts() if analysts & set(dataset.reader_groups)]
+    assert {(dataset.layer, dataset.schema_name) for dataset in read} == {(Layer.MARTS, "operations"), (Layer.MARTS, "customer")}
+    values = {mask.tag_value for mask in masks(read)}
+    personal = {(dataset.name, column.name) for dataset in read for column in dataset.columns if column.classification == "pii"}
+    masked = {(tag.dataset, tag.column) for tag in column_tags(read) if tag.key == "pii" and tag.value in values}
+    assert personal
+    assert personal == masked
 
 
 def test_raw_is_read_by_data_engineering_alone() -> None:
@@ -95,6 +100,13 @@ def test_a_good_contract_is_read_whole() -> None:
         ("value: at", "value: when", r"customProperties\.sequence: names no column: 'when'"),
         ("severity: warning", "severity: mild", r"quality\.0\.severity: 'mild' is not one of error, warning"),
         ("metric: invalidValues", "metric: rowCount", r"quality\.0: must be \{type: custom"),
+        ("value: region", "value: suburb", r"properties\.2\.customProperties\.rowFilter: 'suburb' is not one of region"),
+        ("property: rowFilter", "property: filter", r"properties\.2\.customProperties: 'filter' is not one of ours: rowFilter"),
+        (
+            "required: true, primaryKey: true",
+            "customProperties: [{property: rowFilter, value: region}]",
+            r"schema\.0\.properties: id and word both have a rowFilter; a table has one at most",
+        ),
         ("name: word", "name: id", r"schema\.0\.properties: column 'id' is declared twice"),
         ("apiVersion", "\tapiVersion", "not YAML"),
     ],

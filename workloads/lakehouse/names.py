@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lakehouse.contracts import DatasetContract, Layer
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, order=True)
 class TableName:
     """A three-level name; `str()` quotes each part for SQL."""
 
@@ -32,6 +32,11 @@ class Catalogs:
     curated: str
     marts: str
     ai: str
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the names of all four, `dev_` of `dev_ep_raw`. Names that are one for the account carry it, too."""
+        return self.raw.removesuffix("ep_raw")
 
     def of(self, layer: Layer) -> str:
         return {Layer.RAW: self.raw, Layer.CURATED: self.curated, Layer.MARTS: self.marts, Layer.AI: self.ai}[layer]

@@ -125,6 +125,9 @@ object UnityCatalog {
     }
   }
 
+  /** Of all tables of the catalog that the caller sees, and of their columns. */
+  def tags(caller: Caller, catalog: String): Seq[JsonNode] = listed(caller, s"/api/estate/1.0/tags?catalog_name=${quote(catalog)}", "tags")
+
   def createTable(caller: Caller, body: JsonNode): JsonNode = call(caller, "POST", s"$root/tables", Some(body))
 
   def patchTable(caller: Caller, fullName: String, body: JsonNode): JsonNode =

@@ -78,7 +78,9 @@ object InformationSchema {
     "schemata" -> Seq("catalog_name", "schema_name", "schema_owner", "comment"),
     "tables" -> Seq("table_catalog", "table_schema", "table_name", "table_type", "table_owner", "comment", "data_source_format", "storage_path"),
     "views" -> Seq("table_catalog", "table_schema", "table_name", "view_definition"),
-    "columns" -> Seq("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "is_nullable", "full_data_type", "data_type", "comment"))
+    "columns" -> Seq("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position", "is_nullable", "full_data_type", "data_type", "comment"),
+    "table_tags" -> Seq("catalog_name", "schema_name", "table_name", "tag_name", "tag_value"),
+    "column_tags" -> Seq("catalog_name", "schema_name", "table_name", "column_name", "tag_name", "tag_value"))
 
   def holds(ident: Identifier): Boolean = ident.namespace().length == 1 && ident.namespace().head.equalsIgnoreCase(Name) && shapes.contains(ident.name().toLowerCase(Locale.ROOT))
 
@@ -96,10 +98,14 @@ object InformationSchema {
   }
 
   private def rows(caller: Caller, catalog: String, name: String): Seq[Seq[String]] = {
-    val schemas = UnityCatalog.schemas(caller, catalog)
+    lazy val schemas = UnityCatalog.schemas(caller, catalog)
     lazy val tables = schemas.filter(Json.text(_, "name") != Name).flatMap(schema => UnityCatalog.tables(caller, catalog, Json.text(schema, "name")))
     def of(table: JsonNode, fields: String*) = (Seq("catalog_name", "schema_name", "name") ++ fields).map(Json.text(table, _))
+    def tags(ofColumns: Boolean, fields: String*) = UnityCatalog.tags(caller, catalog).filter(Json.text(_, "column_name").nonEmpty == ofColumns)
+      .map(tag => catalog +: fields.map(Json.text(tag, _)))
     name match {
+      case "table_tags" => tags(ofColumns = false, "schema_name", "table_name", "tag_name", "tag_value")
+      case "column_tags" => tags(ofColumns = true, "schema_name", "table_name", "column_name", "tag_name", "tag_value")
       case "schemata" => schemas.map(schema => Seq("catalog_name", "name", "owner", "comment").map(Json.text(schema, _)))
       case "tables" => tables.map(table => of(table, "table_type", "owner", "comment", "data_source_format", "storage_location"))
       case "views" => tables.filter(Views.is).map(of(_, "view_definition"))

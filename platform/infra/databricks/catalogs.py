@@ -12,17 +12,21 @@ from infra.azure.storage import ZONES, DataLake
 from infra.azure.workspace import Workspace
 from infra.component import Component
 from infra.databricks.contract_grants import READ, WRITE, Grant, catalog_grants, schema_grants
-from infra.databricks.groups import ENGINEERS, OWNERS
+from infra.databricks.groups import ENGINEERS, OWNERS, PII_READERS, PIPELINES
 from infra.naming import identifier
 from lakehouse.contracts import SYSTEMS
 
 LAYERS = ("raw", "curated", "marts", "ai")
 _CONTAINERS = {"raw": "raw", "curated": "curated", "marts": "marts", "ai": "knowledge"}
-# What the declarative pipeline fills. Names of people stay below the marts, and no contract masks them there: engineers only.
+# What the declarative pipeline fills. Names of people stay below the marts, unmasked, so for those who see them in the clear.
 _PIPELINE = "telecom"
-_PIPELINE_READERS = {"marts": ("MT-analyst-readers", "analyst_readers")}
+_PIPELINE_READERS = {
+    "raw": (PII_READERS,),
+    "curated": (PII_READERS,),
+    "marts": (ENGINEERS, "MT-analyst-readers", "analyst_readers"),
+}
 _SCHEMAS: dict[str, tuple[str, ...]] = {
-    "raw": (*SYSTEMS, "platform", _PIPELINE),
+    "raw": (*SYSTEMS, "platform", "governance", _PIPELINE),
     "curated": (*SYSTEMS, _PIPELINE),
     "marts": ("customer", "operations", "telecom"),
     "ai": ("knowledge",),
@@ -130,7 +134,7 @@ class Catalogs(Component):
                 ]
             if schema_name == _PIPELINE:
                 writes = tuple(sorted({*WRITE, "CREATE_MATERIALIZED_VIEW"}))
-                grants = [Grant(ENGINEERS, writes), *(Grant(group, READ) for group in _PIPELINE_READERS.get(layer, ()))]
+                grants = [Grant(PIPELINES, writes), *(Grant(group, READ) for group in _PIPELINE_READERS[layer])]
             if grants:
                 self._grants(f"{layer}-{schema_name}", grants, [schema], schema=schema.id)
 

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_databricks as databricks
 
 from infra.component import Component
-from infra.databricks.groups import ENGINEERS
+from infra.databricks.groups import ENGINEERS, PII_READERS
 from infra.settings import Compute as ComputeSettings
 
 
@@ -74,7 +74,8 @@ class Compute(Component):
             "warehouse",
             sql_endpoint_id=self.warehouse.id,
             access_controls=[
-                {"group_name": group, "permission_level": "CAN_USE"} for group in (ENGINEERS, "MT-analyst-readers", "analyst_readers")
+                {"group_name": group, "permission_level": "CAN_USE"}
+                for group in (ENGINEERS, "MT-analyst-readers", "analyst_readers", PII_READERS)
             ],
             opts=child,
         )

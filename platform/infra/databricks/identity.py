@@ -8,7 +8,7 @@ import pulumi
 import pulumi_databricks as databricks
 
 from infra.component import Component
-from infra.databricks.groups import ENGINEERS, GROUPS, OWNERS
+from infra.databricks.groups import DATA_GROUPS, ENGINEERS, GROUPS, OWNERS, PIPELINES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,8 @@ class Account(Component):
         super().__init__(name, opts)
         provider = args.account
         groups = {
-            group: databricks.Group(group, display_name=group, opts=self.child(provider=provider, protect=args.protect)) for group in GROUPS
+            group: databricks.Group(group, display_name=group, opts=self.child(provider=provider, protect=args.protect))
+            for group in (*GROUPS, *DATA_GROUPS)
         }
         deployer = databricks.get_service_principal_output(
             application_id=args.deployer_application_id, opts=pulumi.InvokeOutputOptions(provider=provider, parent=self)
@@ -50,12 +51,13 @@ class Account(Component):
         self.principals, self.principal_ids = {}, {}
         for environment in args.environments:
             made = {role: self._principal(args, role, environment) for role in ("etl", "airflow")}
-            databricks.GroupMember(
-                f"etl-{environment}-engineers",
-                group_id=groups[ENGINEERS].id,
-                member_id=made["etl"].id,
-                opts=self.child(provider=provider),
-            )
+            for logical, group in (("engineers", ENGINEERS), ("pipelines", PIPELINES)):
+                databricks.GroupMember(
+                    f"etl-{environment}-{logical}",
+                    group_id=groups[group].id,
+                    member_id=made["etl"].id,
+                    opts=self.child(provider=provider),
+                )
             self.principals[environment] = {role: principal.application_id for role, principal in made.items()}
             self.principal_ids[environment] = {role: principal.id for role, principal in made.items()}
         # One metastore serves a region. It has no root: every catalog names its own storage.

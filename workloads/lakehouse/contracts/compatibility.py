@@ -112,6 +112,12 @@ def _column(old: Column, new: Column) -> Iterator[Change]:
         )
     elif old.pii != new.pii:
         yield change(Level.ADDITIVE, f"is masked as {new.pii}, was as {old.pii}")
+    if old.row_filter != new.row_filter:
+        hides = new.row_filter is not None
+        yield change(
+            Level.BREAKING if hides else Level.ADDITIVE,
+            f"now filters rows by {new.row_filter}: its readers will see their own alone" if hides else "filters no rows any more",
+        )
     yield from _rules(old, new)
     same = ("description", "logical_type", "source", "references")
     edited = [name for name in same if getattr(old, name) != getattr(new, name)]

@@ -64,6 +64,12 @@ class Pii(StrEnum):
     TEXT = "text"
 
 
+class RowFilter(StrEnum):
+    """What decides which rows of a table a reader sees: a value of this column. REGION: the state or territory the reader serves."""
+
+    REGION = "region"
+
+
 @dataclass(frozen=True, kw_only=True)
 class QualityRule:
     """One rule of a column. `implementation` is a name that lakehouse.quality.rules knows; `owner` repairs what breaks it."""
@@ -94,7 +100,8 @@ class Objectives:
 class Column:
     """A column of a table. `source` is the column of the source dataset it is typed from; `platform` columns are ours, not the owner's.
 
-    `pii` is set where the classification is PII; `references` are the `schema.table.column` whose values this column takes.
+    `pii` is set where the classification is PII, `row_filter` where the value decides who sees the row; `references` are the
+    `schema.table.column` whose values this column takes.
     """
 
     name: str
@@ -104,6 +111,7 @@ class Column:
     primary_key_position: int | None = None
     classification: str = Classification.INTERNAL
     pii: Pii | None = None
+    row_filter: RowFilter | None = None
     quality: tuple[QualityRule, ...] = ()
     description: str = ""
     source: str | None = None

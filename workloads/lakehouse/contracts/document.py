@@ -18,7 +18,19 @@ from open_data_contract_standard.model import (
 )
 from pydantic import ValidationError
 
-from lakehouse.contracts.dataset import Classification, Column, DatasetContract, Kind, Landing, Layer, Pii, QualityRule, Severity, Topic
+from lakehouse.contracts.dataset import (
+    Classification,
+    Column,
+    DatasetContract,
+    Kind,
+    Landing,
+    Layer,
+    Pii,
+    QualityRule,
+    RowFilter,
+    Severity,
+    Topic,
+)
 from lakehouse.contracts.errors import ContractError
 from lakehouse.contracts.objectives import read_objectives
 from lakehouse.contracts.platform_columns import platform_columns
@@ -29,7 +41,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _STATUS = ("proposed", "draft", "active", "deprecated", "retired")
-_Word = TypeVar("_Word", Layer, Kind, Severity, Classification, Pii)
+_Word = TypeVar("_Word", Layer, Kind, Severity, Classification, Pii, RowFilter)
 
 # The account groups of the estate; grants go to groups only.
 GROUPS = (
@@ -120,6 +132,7 @@ class _Document:
         columns = (*declared, *platform_columns(kind))
         self._unique([column.name for column in columns])
         self._known_columns(columns)
+        self._one_filter(columns)
         sequence = custom.get("sequence")
         if sequence and sequence not in {column.name for column in columns}:
             raise self._wrong("customProperties.sequence", f"names no column: {sequence!r}")
@@ -234,6 +247,7 @@ class _Document:
             primary_key_position=(item.primaryKeyPosition or 1) if item.primaryKey else None,
             classification=classification,
             pii=self._pii(item, key) if classification is Classification.PII else None,
+            row_filter=self._row_filter(item, key),
             quality=tuple(self._rule(rule, f"{key}.quality.{position}") for position, rule in enumerate(item.quality or [])),
             description=" ".join((item.description or "").split()),
             source=sources[0] if sources else None,
@@ -245,6 +259,18 @@ class _Document:
         if len(kinds) > 1:
             raise self._wrong(f"{key}.tags", "names more than one kind of pii; a value is masked one way")
         return self._one_of(Pii, kinds[0], f"{key}.tags") if kinds else Pii.TEXT
+
+    def _row_filter(self, item: SchemaProperty, key: str) -> RowFilter | None:
+        custom = {str(entry.property): entry.value for entry in item.customProperties or []}
+        if unknown := set(custom) - {"rowFilter"}:
+            raise self._wrong(f"{key}.customProperties", f"{sorted(unknown)[0]!r} is not one of ours: rowFilter")
+        return self._one_of(RowFilter, custom["rowFilter"], f"{key}.customProperties.rowFilter") if custom else None
+
+    def _one_filter(self, columns: tuple[Column, ...]) -> None:
+        """Databricks reads no table to which two row filters apply."""
+        filtered = [column.name for column in columns if column.row_filter]
+        if len(filtered) > 1:
+            raise self._wrong("schema.0.properties", f"{' and '.join(filtered)} both have a rowFilter; a table has one at most")
 
     def _rule(self, rule: DataQuality, key: str) -> QualityRule:
         """A library rule `invalidValues` with its allowed values, or one of our own by name (`type: custom, engine: lakehouse`)."""

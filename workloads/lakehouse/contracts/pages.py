@@ -96,6 +96,7 @@ def _section(dataset: DatasetContract, every: list[DatasetContract]) -> list[str
         ("delivery", _delivery(dataset)),
         ("objectives", _objectives(dataset.objectives)),
         ("writers", ", ".join(dataset.writer_groups)),
+        ("rows", _rows(dataset)),
         ("contract", f"`{dataset.file}`"),
     ]
     return [
@@ -136,6 +137,12 @@ def _delivery(dataset: DatasetContract) -> str:
     if dataset.kind is Kind.TOPIC and dataset.topic:
         return f"JSON messages keyed by {dataset.topic.key}"
     return f"`{dataset.landing.file_prefix}_YYYYMMDD.{dataset.landing.format}`" if dataset.landing else ""
+
+
+def _rows(dataset: DatasetContract) -> str:
+    """Who sees which of them, where that is not everything."""
+    filtered = [f"each reader's own by {column.row_filter}: `{column.name}`" for column in dataset.columns if column.row_filter]
+    return f"{filtered[0]} ([governance](../governance.md))" if filtered else ""
 
 
 def _objectives(promised: Objectives) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
 from lakehouse.migration import Applied, Migration, outstanding, packaged, resolved
 from lakehouse.names import Catalogs, TableName
+from lakehouse.tagging import Tagging, taggings, tags_query, wanted_tags
 
 _AT_ONCE = 4
 APPLIED = "platform.applied_migrations"
@@ -37,23 +38,47 @@ class Brought:
 def main() -> None:
     parameters = parse("migrate")
     spark = session()
-    for line in migrate(spark, parameters.catalogs, run_id=parameters.run_id):
+    for line in migrate(spark, parameters.catalogs, run_id=parameters.run_id, tag=lambda: tag_columns(spark, parameters.catalogs)):
         print(line)
 
 
-def migrate(spark: SparkSession, catalogs: Catalogs, *, run_id: str = "", migrations: Sequence[Migration] | None = None) -> list[str]:
+def migrate(
+    spark: SparkSession,
+    catalogs: Catalogs,
+    *,
+    run_id: str = "",
+    migrations: Sequence[Migration] | None = None,
+    tag: Callable[[], list[str]] = list,
+) -> list[str]:
     """What was done, to each table in the order of the contracts and by each migration. Run again it changes nothing.
 
-    `migrations` are the wheel's unless given. Raises ContractChanged and MigrationError; what was done until then stays done.
+    `migrations` are the wheel's unless given. `tag` comes between, so that no row is in a table before what masks it; a metastore that has
+    no tags is given none. Raises ContractChanged and MigrationError; what was done until then stays done.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         tables = list(pool.map(lambda dataset: _bring_up(spark, dataset, catalogs), load_contracts()))
+    tagged = tag()
     done = list(run_migrations(spark, catalogs, packaged() if migrations is None else migrations, run_id=run_id))
     # Now, for a migration may be what gives a column its new type.
     for table in tables:
         if table.mistyped:
             _refuse_mistyped(table.dataset, catalogs.table(table.dataset), _fields(spark, catalogs.table(table.dataset)))
-    return [*(table.line for table in tables), *done]
+    return [*(table.line for table in tables), *tagged, *done]
+
+
+def tag_columns(spark: SparkSession, catalogs: Catalogs) -> list[str]:
+    """Gives the columns the tags of their contracts, as owner of the tables: what differs alone, each statement by itself."""
+    present: dict[tuple[TableName, str], dict[str, str]] = {}
+    for catalog, schema, table, column, key, value in spark.sql(tags_query(catalogs)).collect():
+        present.setdefault((TableName(catalog=catalog, schema=schema, table=table), column), {})[key] = value
+
+    def carry_out(tagging: Tagging) -> str:
+        spark.sql(tagging.statement)
+        said = ", ".join([*(f"{key} = {value}" for key, value in tagging.setting), *(f"no {key}" for key in tagging.removing)])
+        return f"tagged    {tagging.table.dotted}.{tagging.column}: {said}"
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(carry_out, taggings(wanted_tags(load_contracts(), catalogs), present, prefix=catalogs.prefix)))
 
 
 def run_migrations(spark: SparkSession, catalogs: Catalogs, migrations: Sequence[Migration], *, run_id: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from local_estate.api.services.unity_catalog import (
     policies,
     storage,
     tables,
+    tag_listing,
     tags,
     volumes,
 )
@@ -47,6 +48,7 @@ SERVICE = Service(
         *permissions.ROUTES,
         *bindings.ROUTES,
         *tags.ROUTES,
+        *tag_listing.ROUTES,
         *policies.ROUTES,
         *paths.ROUTES,
     ),
