@@ -1,4 +1,4 @@
-"""Starts, finds and stops the broker of an estate. It is started by who needs it, not by `estate up` (docs/decisions/0009)."""
+"""Starts, finds and stops the broker of an estate. Who needs it starts it, `estate up` does not (docs/decisions/0009); `down` stops it."""
 
 from __future__ import annotations
 
