@@ -92,7 +92,9 @@ def join_interactions(spark: SparkSession, tables: EventTables, parameters: Para
     def write(batch: DataFrame, _: int) -> None:
         write_interactions(batch, catalogs.table(dataset), dataset, run_id=parameters.run_id)
 
-    pairs = interactions(spark.readStream.table(catalogs.table(tables.events).dotted))
+    # Events that somebody deletes, an erasure say, were joined before, or will not be.
+    events = spark.readStream.option("skipChangeCommits", "true").table(catalogs.table(tables.events).dotted)
+    pairs = interactions(events)
     return _start(pairs, write, trigger, catalogs.checkpoint(dataset))
 
 
