@@ -132,14 +132,14 @@ def measure_bronze(report: Report, paths: Paths) -> None:
         file = f"{outputs['landing_paths']['cmdm']}/customer_bench_{number}.csv"
         workspace.files.upload(file, io.BytesIO(source))
         run_id = workspace.jobs.run_now(int(outputs["job_ids"]["bronze_autoloader"]), job_parameters={"system": "cmdm"}).run_id
-        bronze.append(rows / _task_seconds(ended(workspace, run_id)))
+        bronze.append(rows / task_seconds(ended(workspace, run_id)))
         target = f"{outputs['catalogs']['ai']}.knowledge.bench_plain"
-        plain.append(rows / _task_seconds(ended(workspace, submit(workspace, script, file, target))))
+        plain.append(rows / task_seconds(ended(workspace, submit(workspace, script, file, target))))
     base = report.add(Measurement(name=f"plain Spark read and write ({rows:,} rows)", unit="rows/s", samples=tuple(plain)))
     ratio = statistics.median(bronze) / base.median
     compared = f"{ratio:.2f}x plain Spark"
     report.add(Measurement(name=f"bronze ({rows:,} rows)", unit="rows/s", samples=tuple(bronze), compared=compared, note="whole job"))
 
 
-def _task_seconds(run: Run) -> float:
+def task_seconds(run: Run) -> float:
     return ((run.end_time or 0) - (run.start_time or 0)) / 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from bench import jobs, lakehouse, schemas, stacks
+from bench import jobs, lakehouse, schemas, stacks, streaming
 from bench.measure import Report
 from local_estate.paths import REPOSITORY, Paths
 
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "day": jobs.measure_day,
     "job-start": jobs.measure_job_start,
     "bronze": jobs.measure_bronze,
+    "stream": streaming.measure,
     "schemas": schemas.measure,
     "memory": stacks.measure_memory,
     "scd2": lakehouse.measure_scd2,

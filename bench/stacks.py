@@ -14,6 +14,7 @@ import psutil
 from bench.measure import Measurement, Report, seconds
 from local_estate import bring_up, facts
 from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
 
@@ -39,6 +40,7 @@ def own_estate(environment: dict[str, str] | None = None) -> Iterator[Paths]:
         try:
             yield paths
         finally:
+            KafkaBroker(paths).stop()
             service.stop()
 
 

@@ -19,6 +19,7 @@ from local_estate.day.run import StepFailed, StepResult
 from local_estate.day.run import run_day as run_steps
 from local_estate.engine.errors import EngineError
 from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.kafka.broker import BrokerDidNotStart
 from local_estate.paths import Paths
 from local_estate.process import ServiceDidNotStart, ServiceProcess
 from local_estate.spark.jars import ToolMissing, class_path, find_jdk
@@ -28,7 +29,7 @@ Say = Callable[[str], None]
 
 SHARED = "shared"
 
-EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
+EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, BrokerDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
 
 
 def prepare(paths: Paths, *, say: Say) -> None:

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -21,6 +22,7 @@ from rich.table import Table
 from local_estate import bring_up, engine, facts, full_disk
 from local_estate.engine.environment import engine_variables
 from local_estate.engine.stacks import PolicyPack, Stacks
+from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import Paths
 from local_estate.process import ServiceProcess
 
@@ -57,6 +59,37 @@ def day(number: Annotated[int, typer.Argument(help="1 or 2")], stack: StackOptio
 
 
 @app.command()
+def stream(
+    stack: StackOption = "dev",
+    events: Annotated[int, typer.Option(min=1, help="messages to send, about; a fiftieth of them breaks the contract")] = 5_000,
+    seed: Annotated[int | None, typer.Option(help="the same seed sends the same events, which are repeats the second time")] = None,
+    kill: Annotated[bool, typer.Option("--kill", help="kill -9 the job in the middle of its batch, then run it again")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
+) -> None:
+    """Send contact events to the Kafka broker, which is started if need be, and run the deployed stream over them."""
+    from local_estate import stream as contact_events  # brings a Kafka client, which no other command needs
+
+    def say(line: str) -> None:
+        (Console(stderr=True, highlight=False) if as_json else out).print(line, markup=False)
+
+    number = int(time.time()) if seed is None else seed
+    done = contact_events.stream(Paths.from_environment(), stack, events=events, seed=number, kill=kill, say=say)
+    if as_json:
+        print(json.dumps({"seed": number, **asdict(done)}, indent=2))
+        return
+    for run in done.runs:
+        _say(f"run {run.run_id}: {run.result} after {run.seconds:.1f} s")
+        for line in run.said:
+            _say(f"  {line}")
+    changed = Table(
+        "table", "before", *(f"after run {run.run_id}" for run in done.runs), title="Rows", title_justify="left", show_edge=False
+    )
+    for name in done.changed:
+        changed.add_row(name, str(done.before.get(name, 0)), *(str(run.rows.get(name, 0)) for run in done.runs))
+    out.print(changed)
+
+
+@app.command()
 def preview(stack: StackOption = "dev", expect_no_changes: Annotated[bool, typer.Option("--expect-no-changes")] = False) -> None:
     """What `up` would change, with the policy pack's verdict."""
     paths = Paths.from_environment()
@@ -75,18 +108,17 @@ def destroy(stack: StackOption = "dev") -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the service and its Spark; the state stays for the next `up`."""
-    stopped = ServiceProcess(Paths.from_environment()).stop()
-    _say("stopped" if stopped else "nothing was running")
+    """Stop the service, its Spark and the Kafka broker; the state stays for the next `up`."""
+    _say("stopped" if _stop(Paths.from_environment()) else "nothing was running")
 
 
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
-    """Stop the service and delete its state, the Pulumi state with it. Tools stay."""
+    """Stop everything and delete its state, the Pulumi state and Kafka's messages with it. Tools stay."""
     paths = Paths.from_environment()
     if not yes and sys.stdin.isatty():
         typer.confirm(f"delete everything under {paths.home}?", abort=True)
-    ServiceProcess(paths).stop()
+    _stop(paths)
     shutil.rmtree(paths.home, ignore_errors=True)
     _say(f"deleted {paths.home}")
 
@@ -126,6 +158,11 @@ def _shell_environment(paths: Paths, stack: str) -> dict[str, str]:
     return own
 
 
+def _stop(paths: Paths) -> bool:
+    """True when something was running."""
+    return any([ServiceProcess(paths).stop(), KafkaBroker(paths).stop()])
+
+
 def _say(line: str) -> None:
     out.print(line, markup=False)
 
@@ -143,6 +180,8 @@ def _print_status(collected: dict[str, Any]) -> None:
     tables = table("Tables", "table", "rows")
     for entry in collected["tables"]:
         tables.add_row(entry["name"], "?" if entry["rows"] is None else f"{entry['rows']:,}")
+    if broker := collected["broker"]:
+        _say(f"Kafka broker: {broker}")
     runs = table("Last runs", "job", "run id", "result", "seconds")
     for run in collected["runs"][:15]:
         runs.add_row(run["job"], str(run["run_id"]), run["result"], f"{run['seconds']:.1f}")

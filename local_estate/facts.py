@@ -10,6 +10,7 @@ from typing import Any
 from databricks.sdk import WorkspaceClient
 
 from local_estate.engine.stacks import Stacks
+from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import Paths
 from local_estate.process import ServiceProcess
 
@@ -72,15 +73,27 @@ def workspace_client(paths: Paths, stack: str) -> WorkspaceClient:
     )
 
 
-def collect(paths: Paths) -> dict[str, Any]:
-    """What `status --json` prints: endpoints, write counter, stacks with resources and outputs, tables with rows, runs with results."""
-    found = endpoints(paths)
+def row_counts(paths: Paths) -> dict[str, int]:
+    """Rows of every table, by its full name."""
+    return {table["name"]: table["rows"] or 0 for table in _service_facts(endpoints(paths))["tables"]}
+
+
+def _service_facts(found: dict[str, Any]) -> dict[str, Any]:
     with urllib.request.urlopen(found["console"] + "/api/estate/1.0/facts", timeout=30) as reply:  # noqa: S310  loopback
-        service = json.load(reply)
+        content: dict[str, Any] = json.load(reply)
+    return content
+
+
+def collect(paths: Paths) -> dict[str, Any]:
+    """What `status --json` prints: endpoints, running broker, write counter, stacks with resources and outputs, tables with rows, runs."""
+    found = endpoints(paths)
+    service = _service_facts(found)
     stacks = Stacks(paths)
     deployed = {name: {"resources": stacks.resource_count(name), "outputs": stacks.outputs(name)} for name in stacks.names()}
+    broker = KafkaBroker(paths).running()
     return {
         "endpoints": found,
+        "broker": broker.bootstrap_servers if broker else None,
         "writes": service["writes"],
         "stacks": deployed,
         "tables": service["tables"],

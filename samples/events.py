@@ -1,7 +1,7 @@
 """`python -m samples.events --client FILE`: contact events into their topic, repeats, latecomers and poison among them.
 
 FILE holds the settings of a librdkafka client as JSON (docs/streaming.md). Prints how many messages there are and what the stream must make
-of them.
+of them. With `--describe` instead it prints the topic: its producer makes it, and here that is us.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,8 @@ from pathlib import Path
 from lakehouse.contracts.registry import topic
 
 TOPIC = "sfdc.contact_events"
+# One contact's events keep their order by the message's key, so that the number is for good.
+PARTITIONS = 4
 _WINDOW = timedelta(minutes=30)
 _ALONE = ("EMAIL_RECEIVED", "STORE_VISIT", "PORTAL_LOGIN")
 
@@ -123,19 +126,29 @@ def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def produce(messages: Iterable[Message], client: Mapping[str, str | int | float | bool]) -> None:
-    """Sends the messages to the topic of the contract and waits until the broker has all. Raises RuntimeError with the first refusal."""
-    from confluent_kafka import Producer
-
+def _topic() -> str:
     declared = topic(TOPIC).topic
     assert declared is not None  # noqa: S101  contracts of kind topic have one
-    refused: list[str] = []
+    return declared.name
+
+
+def produce(messages: Iterable[Message], client: Mapping[str, str | int | float | bool], *, rate: int = 0) -> None:
+    """Sends the messages to the topic of the contract, `rate` a second or as fast as it takes them, and waits until the broker has all.
+
+    Raises RuntimeError with the first refusal.
+    """
+    from confluent_kafka import Producer
+
+    name, refused = _topic(), list[str]()
     producer = Producer({**client, "enable.idempotence": True, "linger.ms": 20})
-    for message in messages:
+    began = time.monotonic()
+    for number, message in enumerate(messages):
+        while rate and (early := began + number / rate - time.monotonic()) > 0:
+            producer.poll(early)
         while True:
             try:
                 producer.produce(
-                    declared.name,
+                    name,
                     key=message.key,
                     value=message.value,
                     on_delivery=lambda error, _: refused.append(str(error)) if error is not None else None,
@@ -146,20 +159,24 @@ def produce(messages: Iterable[Message], client: Mapping[str, str | int | float 
         producer.poll(0)
     left = producer.flush(60)
     if left or refused:
-        raise RuntimeError(
-            f"{left + len(refused)} messages did not reach {declared.name}: {refused[0] if refused else 'no answer in 60 s'}"
-        )
+        raise RuntimeError(f"{left + len(refused)} messages did not reach {name}: {refused[0] if refused else 'no answer in 60 s'}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--client", type=Path, required=True, help="JSON file with the settings of a librdkafka client")
+    task = parser.add_mutually_exclusive_group(required=True)
+    task.add_argument("--client", type=Path, help="JSON file with the settings of a librdkafka client")
+    task.add_argument("--describe", action="store_true", help="print the topic's name and partitions as JSON, send nothing")
     parser.add_argument("--count", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=int, default=0, help="messages a second; as fast as the broker takes them without")
     parser.add_argument("--contacts", type=int, default=500, help="how many contacts of the samples the events are about")
     given = parser.parse_args()
+    if given.describe:
+        print(json.dumps({"name": _topic(), "partitions": PARTITIONS}))
+        return
     messages, expected = contact_events(given.count, seed=given.seed, contacts=given.contacts)
-    produce(messages, json.loads(given.client.read_text()))
+    produce(messages, json.loads(given.client.read_text()), rate=given.rate)
     print(json.dumps(asdict(expected)))
 
 

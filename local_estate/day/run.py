@@ -68,10 +68,10 @@ def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], 
     started = time.monotonic()
     token = uuid.uuid4().hex
     run_id = workspace.jobs.run_now(step.job_id, job_parameters=dict(step.parameters), idempotency_token=token).run_id
-    run = _wait(workspace, run_id)
+    run = wait_for(workspace, run_id)
     state = run.state
     result = state.result_state.value if state and state.result_state else "UNKNOWN"
-    error = "" if result == "SUCCESS" else _error(workspace, run)
+    error = "" if result == "SUCCESS" else error_of(workspace, run)
     answer = StepResult(step=step, run_id=run_id, result=result, seconds=time.monotonic() - started, error=error)
     report(answer)
     return answer
@@ -80,7 +80,7 @@ def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], 
 _ENDED = {RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
 
 
-def _wait(workspace: WorkspaceClient, run_id: int) -> Run:
+def wait_for(workspace: WorkspaceClient, run_id: int) -> Run:
     """The SDK's own waiter sleeps up to ten seconds between polls and raises on failure; a run of seconds wants a closer look."""
     pause = 0.1
     while True:
@@ -91,7 +91,8 @@ def _wait(workspace: WorkspaceClient, run_id: int) -> Run:
         pause = min(pause * 1.3, 1.0)
 
 
-def _error(workspace: WorkspaceClient, run: Run) -> str:
+def error_of(workspace: WorkspaceClient, run: Run) -> str:
+    """What the first task that failed says, or the run itself."""
     for task in run.tasks or []:
         if task.run_id and task.state and task.state.result_state and task.state.result_state.value != "SUCCESS":
             output = workspace.jobs.get_run_output(task.run_id)

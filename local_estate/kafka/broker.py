@@ -1,4 +1,4 @@
-"""Starts, finds and stops the broker of an estate. It is started by who needs it, not by `estate up` (docs/decisions/0009)."""
+"""Starts, finds and stops the broker of an estate. Who needs it starts it, `estate up` does not (docs/decisions/0009); `down` stops it."""
 
 from __future__ import annotations
 
@@ -115,11 +115,9 @@ class KafkaBroker:
             return False
         process = psutil.Process(found.pid)
         process.terminate()
-        try:
-            process.wait(timeout)
-        except psutil.TimeoutExpired:
+        if not _ends(process, timeout):
             process.kill()
-            process.wait(timeout)
+            _ends(process, timeout)
         self._announcement.unlink(missing_ok=True)
         return True
 
@@ -188,6 +186,17 @@ class KafkaBroker:
         with self.log.open("rb") as file:
             file.seek(at)
             return "\n".join(file.read().decode(errors="replace").splitlines()[-15:])
+
+
+def _ends(process: psutil.Process, timeout: float) -> bool:
+    """Within the time. Whoever started it may live on and not have reaped it."""
+    deadline = time.monotonic() + timeout
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)  # not our child: there is nothing to be told by
+    return True
 
 
 def _free_ports() -> tuple[int, int]:

@@ -5,28 +5,66 @@ FOLDER/client.json is the secret of the connection; tables and checkpoints live 
 
 from __future__ import annotations
 
-import sys
+import argparse
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from lakehouse import ddl
 from lakehouse.contracts import contract
+from lakehouse.jobs import stream_contact_events
 from lakehouse.jobs.parameters import Parameters
 from lakehouse.jobs.stream_contact_events import INTERACTIONS, follow
+from lakehouse.names import TableName
+from lakehouse.streaming import events
 from lakehouse.streaming.connection import kafka_options
 from lakehouse.streaming.events import EventTables
 from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, local_session
 
 MESSAGES_A_BATCH = 800
+# The writes of a batch, in their order, by the table they write.
+WRITES: dict[str, tuple[Any, str]] = {
+    "batch_accounting": (events, "append_once"),
+    "contact_events_dead_letter": (events, "append_once"),
+    "contact_event_silver": (events, "append_once"),
+    "contact_interaction": (stream_contact_events, "write_interactions"),
+}
 
 
-def main(folder: Path) -> None:
-    catalogs = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=folder)
-    with local_session(folder / "warehouse") as spark:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--continuous", action="store_true")
+    parser.add_argument("--die", default="", metavar="WHEN/TABLE", help="before or after one of the writes")
+    given = parser.parse_args()
+    if given.die:
+        die(*given.die.split("/"))
+    catalogs = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=given.folder)
+    with local_session(given.folder / "warehouse") as spark:
         create_tables(spark, catalogs)
-        options = kafka_options((folder / "client.json").read_text(), name="test/client")
-        follow(spark, Parameters(catalogs=catalogs, run_id="test"), options, messages_a_batch=MESSAGES_A_BATCH)
+        options = kafka_options((given.folder / "client.json").read_text(), name="test/client")
+        parameters = Parameters(catalogs=catalogs, run_id="test", continuous=given.continuous)
+        follow(spark, parameters, options, messages_a_batch=MESSAGES_A_BATCH, every="100 milliseconds")
+
+
+def die(when: str, table: str) -> None:
+    """`kill -9` of this process and its JVM, just before or just after a write: the moments to lose something, or to repeat it."""
+    owner, name = WRITES[table]
+    write: Callable[..., None] = getattr(owner, name)
+
+    def fatal(rows: Any, target: TableName, *more: Any, **named: Any) -> None:
+        last = target.table == table
+        if last and when == "before":
+            os.killpg(0, signal.SIGKILL)
+        write(rows, target, *more, **named)
+        if last:
+            os.killpg(0, signal.SIGKILL)
+
+    setattr(owner, name, fatal)
 
 
 def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> None:
@@ -41,4 +79,4 @@ def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

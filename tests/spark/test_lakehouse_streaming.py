@@ -5,42 +5,31 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.contracts.registry import topic
-from local_estate.kafka.broker import Broker, KafkaBroker
-from local_estate.kafka.topics import create_topic
-from local_estate.paths import REPOSITORY, Paths
-from samples.events import POISON, TOPIC, contact_events, produce
+from local_estate.kafka.broker import Broker
+from local_estate.paths import REPOSITORY
+from samples.events import POISON, contact_events, produce
 from tests.spark.lakehouse_fixtures import one, spark
+from tests.spark.stream_fixtures import broker
 
-__all__ = ["spark"]
-COUNT = 6_000
-PARTITIONS = 3
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    kafka = KafkaBroker(replace(Paths.from_environment(), home=tmp_path / "estate"))
-    started = kafka.start()
-    declared = topic(TOPIC).topic
-    assert declared is not None
-    create_topic(started, declared.name, partitions=PARTITIONS)
-    yield started
-    kafka.stop()
+__all__ = ["broker", "spark"]
+COUNT = 3_000
+SEED = 7
+SHARE = COUNT // 6
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.spark.streaming_process", str(folder)]
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.spark.streaming_process", str(folder), *arguments]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workloads")])
     with (folder / "stderr").open("ab") as errors:
         return subprocess.Popen(
@@ -56,7 +45,24 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def lines(process: subprocess.Popen[str]) -> Iterator[str]:
     assert process.stdout is not None
-    return iter(process.stdout.readline, "")
+    with process.stdout as said:
+        yield from said
+
+
+def killed(folder: Path, *arguments: str) -> list[str]:
+    process = start(folder, *arguments)
+    said = list(lines(process))
+    assert process.wait() == -signal.SIGKILL, (folder / "stderr").read_text()[-3000:]
+    return said
+
+
+def killed_in_a_batch(folder: Path, after: float) -> None:
+    """A batch says its line once it is written; `after` seconds later is somewhere in the next."""
+    process = start(folder, "--continuous")
+    said = list(itertools.islice((line for line in lines(process) if " messages in = " in line), 1))
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert (process.wait(), len(said)) == (-signal.SIGKILL, 1), (folder / "stderr").read_text()[-3000:]
 
 
 def finish(folder: Path) -> list[str]:
@@ -66,29 +72,30 @@ def finish(folder: Path) -> list[str]:
     return said
 
 
-def test_a_stream_killed_in_the_middle_neither_loses_nor_repeats(spark: SparkSession, broker: Broker, tmp_path: Path) -> None:
-    messages, expected = contact_events(COUNT, seed=7)
-    produce(messages, broker.librdkafka())
+def test_a_stream_killed_at_every_point_neither_loses_nor_repeats(spark: SparkSession, broker: Broker, tmp_path: Path) -> None:
+    pick = random.Random(SEED)
+    messages, expected = contact_events(COUNT, seed=SEED)
     assert min(expected.repeats, expected.late, expected.interactions) > 0
     assert expected.poison >= len(POISON)
     (tmp_path / "client.json").write_text(json.dumps(broker.spark_options()))
 
-    # A batch says its line once it is written and before the checkpoint knows: the killed one comes again.
-    first = start(tmp_path)
-    said = list(itertools.islice((line for line in lines(first) if " messages in = " in line), 3))
-    os.killpg(first.pid, signal.SIGKILL)
-    assert (first.wait(), len(said)) == (-signal.SIGKILL, 3), (tmp_path / "stderr").read_text()[-3000:]
-    if first.stdout:
-        first.stdout.close()
-
     def table(name: str) -> DataFrame:
         return spark.read.format("delta").load(f"{tmp_path}/warehouse/{name.replace('.', '.db/')}")
 
+    # Some are there at first, more come while the stream is down, in the order they were sent.
+    points = ["before/contact_events_dead_letter", "before/contact_event_silver", "after/contact_event_silver", "after/contact_interaction"]
+    pick.shuffle(points)
+    left = iter(messages)
+    for point in points:
+        produce(itertools.islice(left, SHARE), broker.librdkafka())
+        killed(tmp_path, "--continuous", "--die", point)
+    produce(itertools.islice(left, SHARE), broker.librdkafka())
+    killed_in_a_batch(tmp_path, after=pick.uniform(0, 2))
     before = table("sfdc.contact_event_silver").count()
     assert 0 < before < expected.events
+    produce(left, broker.librdkafka())
 
-    rest = finish(tmp_path)
-    assert rest[-1].endswith("0 events came too late to be joined\n")
+    assert finish(tmp_path)[-1].endswith(": 0 events came too late to be joined\n")
     events = table("sfdc.contact_event_silver")
     found = one(
         events.agg(

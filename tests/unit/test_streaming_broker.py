@@ -1,9 +1,11 @@
-"""The broker's configuration and the made-up events; the broker itself runs in tests/spark/test_lakehouse_streaming.py."""
+"""The broker's configuration and the made-up events; the broker itself runs in tests/spark."""
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,3 +53,15 @@ def test_events_are_the_same_for_a_seed_and_add_up() -> None:
     assert (messages, expected) == contact_events(3_000, seed=5, until=UNTIL)
     assert len(messages) == expected.messages == expected.events + expected.repeats + expected.poison
     assert contact_events(3_000, seed=6, until=UNTIL)[0] != messages
+
+
+def test_the_producer_says_which_topic_it_wants() -> None:
+    command = [sys.executable, "-m", "samples.events", "--describe"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == {"name": "sfdc.contact-events.v1", "partitions": 4}
+
+
+def test_the_producer_without_a_broker_says_what_it_needs() -> None:
+    done = subprocess.run([sys.executable, "-m", "samples.events"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "one of the arguments --client --describe is required" in done.stderr

@@ -48,6 +48,8 @@ JOBS: dict[str, JobSpec] = {
         entry_point="stream_contact_events",
         description="Contact events of the Kafka topic into events, dead letters and interactions",
         parameters={"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
+        # A continuous run lasts for days; it is to be started anew at least as often as its secret may be rotated.
+        timeout_minutes=7 * 24 * 60,
     ),
     "replay_quarantine": JobSpec(
         entry_point="replay_quarantine",

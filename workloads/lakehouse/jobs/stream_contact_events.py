@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
@@ -19,6 +20,10 @@ from lakehouse.streaming.interactions import interactions, write_interactions
 
 INTERACTIONS = "sfdc.contact_interaction"
 CONTINUOUS = "5 seconds"
+# How often a continuous run, in seconds, looks for something to say of its own.
+LOOK = 60
+
+Trigger = dict[str, Any]
 
 
 def main() -> None:
@@ -26,8 +31,15 @@ def main() -> None:
     follow(session(), parameters, kafka_options(_secret(parameters.kafka_secret), name=parameters.kafka_secret))
 
 
-def follow(spark: SparkSession, parameters: Parameters, options: dict[str, str], *, messages_a_batch: int = MESSAGES_A_BATCH) -> None:
-    """Takes in what is there and ends; with a trigger of `continuous`, goes on until it is cancelled or one of its streams fails."""
+def follow(
+    spark: SparkSession,
+    parameters: Parameters,
+    options: dict[str, str],
+    *,
+    messages_a_batch: int = MESSAGES_A_BATCH,
+    every: str = CONTINUOUS,
+) -> None:
+    """Takes in what is there and ends; with a trigger of `continuous` it looks `every` so often until it is cancelled or a stream fails."""
     catalogs = parameters.catalogs
 
     def say(sums: BatchTotals) -> None:
@@ -37,20 +49,30 @@ def follow(spark: SparkSession, parameters: Parameters, options: dict[str, str],
             flush=True,
         )
 
+    def say_late(count: int) -> None:
+        print(f"{catalogs.table(contract(INTERACTIONS)).dotted}: {count} events came too late to be joined", flush=True)
+
     tables = EventTables.of_contact_events()
     messages = topic_stream(spark, tables.topic, options, messages_a_batch=messages_a_batch)
-    events = take_in(messages, tables, parameters, say)
+    trigger: Trigger = {"processingTime": every} if parameters.continuous else {"availableNow": True}
+    events = take_in(messages, tables, parameters, trigger, say)
     if not parameters.continuous:
         events.awaitTermination()
-        joined = join_interactions(spark, tables, parameters)
+        joined = join_interactions(spark, tables, parameters, trigger)
         joined.awaitTermination()
-        print(f"{catalogs.table(contract(INTERACTIONS)).dotted}: {too_late(joined)} events came too late to be joined")
+        say_late(sum(too_late(joined).values()))
         return
-    join_interactions(spark, tables, parameters)
-    spark.streams.awaitAnyTermination()
+    joined = join_interactions(spark, tables, parameters, trigger)
+    told: dict[int, int] = {}
+    while not spark.streams.awaitAnyTermination(LOOK):
+        if new := {batch: count for batch, count in too_late(joined).items() if count and batch not in told}:
+            told |= new
+            say_late(sum(new.values()))
 
 
-def take_in(messages: DataFrame, tables: EventTables, parameters: Parameters, say: Callable[[BatchTotals], None]) -> StreamingQuery:
+def take_in(
+    messages: DataFrame, tables: EventTables, parameters: Parameters, trigger: Trigger, say: Callable[[BatchTotals], None]
+) -> StreamingQuery:
     # The stream's id is known once it has started, which may be after its first batch asks for it.
     started: Future[str] = Future()
 
@@ -59,32 +81,33 @@ def take_in(messages: DataFrame, tables: EventTables, parameters: Parameters, sa
         if sums := write_batch(batch, at, tables, parameters.catalogs, run_id=parameters.run_id):
             say(sums)
 
-    query = _start(messages, write, parameters, parameters.catalogs.checkpoint(tables.events))
+    query = _start(messages, write, trigger, parameters.catalogs.checkpoint(tables.events))
     started.set_result(str(query.id))
     return query
 
 
-def join_interactions(spark: SparkSession, tables: EventTables, parameters: Parameters) -> StreamingQuery:
+def join_interactions(spark: SparkSession, tables: EventTables, parameters: Parameters, trigger: Trigger) -> StreamingQuery:
     catalogs, dataset = parameters.catalogs, contract(INTERACTIONS)
 
     def write(batch: DataFrame, _: int) -> None:
         write_interactions(batch, catalogs.table(dataset), dataset, run_id=parameters.run_id)
 
-    pairs = interactions(spark.readStream.table(catalogs.table(tables.events).dotted))
-    return _start(pairs, write, parameters, catalogs.checkpoint(dataset))
+    # Events that somebody deletes, an erasure say, were joined before, or will not be.
+    events = spark.readStream.option("skipChangeCommits", "true").table(catalogs.table(tables.events).dotted)
+    pairs = interactions(events)
+    return _start(pairs, write, trigger, catalogs.checkpoint(dataset))
 
 
-def too_late(query: StreamingQuery) -> int:
-    """Events behind the watermark, over the batches of this run."""
-    operators = [operator for batch in query.recentProgress for operator in batch["stateOperators"]]
-    return sum(int(operator["numRowsDroppedByWatermark"]) for operator in operators)
+def too_late(query: StreamingQuery) -> dict[int, int]:
+    """Events behind the watermark, by batch, of the hundred batches that Spark remembers."""
+    return {
+        int(batch["batchId"]): sum(int(operator["numRowsDroppedByWatermark"]) for operator in batch["stateOperators"])
+        for batch in query.recentProgress
+    }
 
 
-def _start(rows: DataFrame, write: Callable[[DataFrame, int], None], parameters: Parameters, checkpoint: str) -> StreamingQuery:
-    writer = rows.writeStream.foreachBatch(write).option("checkpointLocation", checkpoint)
-    if parameters.continuous:
-        return writer.trigger(processingTime=CONTINUOUS).start()
-    return writer.trigger(availableNow=True).start()
+def _start(rows: DataFrame, write: Callable[[DataFrame, int], None], trigger: Trigger, checkpoint: str) -> StreamingQuery:
+    return rows.writeStream.foreachBatch(write).option("checkpointLocation", checkpoint).trigger(**trigger).start()
 
 
 def _secret(name: str) -> str:

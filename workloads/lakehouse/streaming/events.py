@@ -1,7 +1,7 @@
 """One micro-batch of a topic: judge the messages, write each where it belongs, account for it.
 
-A batch that is tried again finds what its first attempt wrote and adds nothing: dead letters by their id, the account and the events by the
-stream and number of the batch that Delta keeps with their commits.
+A batch that is tried again finds what its first attempt wrote and adds nothing, by the stream and number of the batch that Delta keeps with
+each commit. A message that another stream reads again, after the loss of a checkpoint, is found by its event's key or its letter's id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from lakehouse import merge
 from lakehouse.append import MicroBatch, append_once
 from lakehouse.contracts import DatasetContract, contract
 from lakehouse.contracts.registry import dead_letter_of, topic
@@ -61,7 +60,8 @@ def write_batch(messages: DataFrame, at: MicroBatch, tables: EventTables, catalo
         sums = totals(partitions)
         append_once(recorded(partitions, account), catalogs.table(tables.accounting), at)
         if sums.quarantined:
-            merge.insert_missing(dead_letters(rows, run_id=run_id), catalogs.table(tables.dead_letters), tables.dead_letters.key)
+            letters = catalogs.table(tables.dead_letters)
+            append_once(missing(dead_letters(rows, run_id=run_id), spark.read.table(letters.dotted), tables), letters, at)
         # Last: the outcomes depend on this table.
         if sums.written:
             contacts = spark.read.table(catalogs.table(tables.contacts).dotted)
@@ -71,14 +71,14 @@ def write_batch(messages: DataFrame, at: MicroBatch, tables: EventTables, catalo
     return sums
 
 
-def recent(known: DataFrame, messages: DatasetContract) -> DataFrame:
-    """Events that the topic may still deliver again.
+def recent(known: DataFrame, messages: DatasetContract, *, written: str = "_processed_ts") -> DataFrame:
+    """Rows whose messages the topic may still deliver again; `written` is the column that says when a row was.
 
     It keeps a message for its retention, so what comes again now first came, and was processed, at most two of them ago. The bound is on
     our own clock and in the order of the files: looking for repeats costs the same on a table of years.
     """
     kept = messages.objectives.retention
-    return known if kept is None else known.where(F.col("_processed_ts") >= F.lit(datetime.now(UTC) - 2 * kept))
+    return known if kept is None else known.where(F.col(written) >= F.lit(datetime.now(UTC) - 2 * kept))
 
 
 def outcomes(rows: DataFrame, known: DataFrame, events: DatasetContract) -> DataFrame:
@@ -92,6 +92,12 @@ def outcomes(rows: DataFrame, known: DataFrame, events: DatasetContract) -> Data
     joined = rows.withColumn("_first", first).join(seen, [*same_key, valid, F.col("_first")], "left")
     outcome = F.when(~valid, F.lit(QUARANTINED)).when(~F.col("_first") | F.col("_seen"), F.lit(DUPLICATE)).otherwise(F.lit(WRITTEN))
     return joined.withColumn(OUTCOME, outcome).drop(*[f"_t_{name}" for name in events.key], "_seen", "_first")
+
+
+def missing(letters: DataFrame, known: DataFrame, tables: EventTables) -> DataFrame:
+    """Dead letters that are not there yet: a new checkpoint reads the topic from its beginning."""
+    there = recent(known, tables.topic, written="dead_lettered_ts").select(*tables.dead_letters.key)
+    return letters.join(there, [*tables.dead_letters.key], "left_anti")
 
 
 def event_rows(rows: DataFrame, contacts: DataFrame, events: DatasetContract, *, run_id: str) -> DataFrame:

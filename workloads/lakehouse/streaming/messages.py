@@ -23,7 +23,7 @@ def judged_messages(messages: DataFrame, topic: DatasetContract, silver: Dataset
     """Each message as one row of `silver`'s sourced columns with `_errors`, `_warnings` and the KAFKA columns.
 
     `_source_file` is the message's `topic/partition`. Whether it is in the future is judged by the time of the message, so that reading it
-    again gives the same answer.
+    again gives the same answer, or by our clock where that of the producer is ahead of it.
     """
     read = messages.select(*KAFKA, _text().alias(_TEXT))
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT}
@@ -42,7 +42,8 @@ def judged_messages(messages: DataFrame, topic: DatasetContract, silver: Dataset
         absent.alias(RESCUED),
         absent.alias(CORRUPT),
         F.concat_ws("/", "topic", F.col("partition").cast("string")).alias("source_file"),
-        F.col("timestamp").alias("ingest_ts"),
+        # A producer whose clock runs ahead would carry its own future in, and with it the watermark of every stream that follows.
+        F.least("timestamp", F.current_timestamp()).alias("ingest_ts"),
     )
     checked = judged(typed(rows, topic, silver, carried=(*KAFKA, "_broken", "_mistyped")), topic)
     # One reason is enough for a message that is no message: that all its columns are missing says nothing.
