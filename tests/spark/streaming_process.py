@@ -14,6 +14,7 @@ from lakehouse import ddl
 from lakehouse.contracts import contract
 from lakehouse.jobs.parameters import Parameters
 from lakehouse.jobs.stream_contact_events import INTERACTIONS, follow
+from lakehouse.quality.rule_results import RESULTS
 from lakehouse.streaming.connection import kafka_options
 from lakehouse.streaming.events import EventTables
 from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, local_session
@@ -32,7 +33,7 @@ def main(folder: Path) -> None:
 def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> None:
     """Names end with the session, files stay: a table whose files are there is found again."""
     tables = EventTables.of_contact_events()
-    for dataset in (tables.events, tables.dead_letters, tables.contacts, tables.accounting, contract(INTERACTIONS)):
+    for dataset in (tables.events, tables.dead_letters, tables.contacts, tables.accounting, contract(RESULTS), contract(INTERACTIONS)):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {dataset.schema_name}")
         place = f"USING DELTA LOCATION '{catalogs.folder}/warehouse/{dataset.schema_name}.db/{dataset.table_name}'"
         there = (catalogs.folder / "warehouse" / f"{dataset.schema_name}.db" / dataset.table_name / "_delta_log").exists()
