@@ -73,7 +73,7 @@ def workspace_client(paths: Paths, stack: str) -> WorkspaceClient:
 
 
 def collect(paths: Paths) -> dict[str, Any]:
-    """What `status --json` prints: endpoints, write counter, stacks with resources and outputs, tables with rows, runs with results."""
+    """What `status --json` prints: endpoints, write counter, stacks with resources and outputs, tables with rows, quality, runs."""
     found = endpoints(paths)
     with urllib.request.urlopen(found["console"] + "/api/estate/1.0/facts", timeout=30) as reply:  # noqa: S310  loopback
         service = json.load(reply)
@@ -84,5 +84,6 @@ def collect(paths: Paths) -> dict[str, Any]:
         "writes": service["writes"],
         "stacks": deployed,
         "tables": service["tables"],
+        "quality": service["quality"],
         "runs": service["runs"],
     }
