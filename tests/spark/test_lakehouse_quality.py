@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.append import MicroBatch
-from lakehouse.contracts import Kind, contract, of_system
+from lakehouse.contracts import Kind, Severity, contract, of_system
 from lakehouse.ingest.bronze import bronze_rows
 from lakehouse.jobs import accept_batch
 from lakehouse.jobs import replay_quarantine as replay_job
@@ -24,6 +24,8 @@ from lakehouse.quality.rule_results import silver_rules
 from lakehouse.quality.stop import BatchStopped
 from lakehouse.schema import declared_names
 from lakehouse.silver.batch import SilverTables, write_batch
+from lakehouse.streaming.events import EventTables
+from lakehouse.streaming.events import write_batch as write_events
 from tests.spark.lakehouse_fixtures import CATALOG, one, plain, some_tables, spark, table
 
 __all__ = ["spark"]
@@ -274,6 +276,48 @@ def test_a_stopped_batch_goes_through_once_a_release_allows_its_rows(addresses: 
     addresses.spark.sql(f"ALTER TABLE {CATALOG}.amdm.address_silver DROP CONSTRAINT contract")
     addresses.deliver(run_id="tuesday", tables=replace(tables, silver=replace(tables.silver, columns=columns)))
     assert addresses.rows()[:3] == [3, 0, 1]
+
+
+def messages(spark: SparkSession, *types: str) -> DataFrame:
+    values = [
+        json.dumps({"event_id": f"E{n}", "contact_id": "N1", "event_type": word, "occurred_ts": ADDRESS["updated_ts"]})
+        for n, word in enumerate(types)
+    ]
+    made = spark.range(1).select(F.posexplode(F.array(*map(F.lit, values))).alias("offset", "text"))
+    return made.select(
+        F.lit("sfdc.contact-events.v1").alias("topic"),
+        F.lit(0).alias("partition"),
+        F.col("offset").cast("bigint"),
+        F.current_timestamp().alias("timestamp"),
+        F.lit("N1").cast("binary").alias("key"),
+        F.col("text").cast("binary").alias("value"),
+    )
+
+
+def test_a_stop_rule_of_a_topic_holds_the_micro_batch_back_until_somebody_accepts_it(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogs = some_tables(spark, tmp_path, "sfdc", "platform")
+    tables = EventTables.of_contact_events()
+    strict = replace(tables.topic.column("event_type").quality[0], severity=Severity.STOP)
+    columns = tuple(replace(c, quality=(strict,)) if c.name == "event_type" else c for c in tables.topic.columns)
+    tables = replace(tables, topic=replace(tables.topic, columns=columns))
+    batch, at = messages(spark, "STORE_VISIT", "FAX"), MicroBatch(stream_id="s", batch_id=7)
+    written = ("sfdc.contact_event_silver", "sfdc.contact_events_dead_letter", "platform.batch_accounting", "platform.rule_results")
+    try:
+        with pytest.raises(BatchStopped, match=r'is broken in sfdc\.contact-events\.v1/0, rows: 1, e\.g\. {"event_id":"E1"}'):
+            write_events(batch, at, tables, catalogs, run_id="one")
+        assert [table(spark, name).count() for name in written] == [0, 0, 0, 0]
+        accept(monkeypatch, "sfdc", "one")
+        with pytest.raises(BatchStopped):
+            write_events(batch, replace(at, batch_id=8), tables, catalogs, run_id="two")
+        write_events(batch, at, tables, catalogs, run_id="three")
+        assert [table(spark, name).count() for name in written[:3]] == [1, 1, 1]
+        broken = one(table(spark, "platform.rule_results").where("rows_failed > 0"))
+        assert (broken["source_file"], broken["rule"], broken["rows_checked"]) == ("sfdc.contact-events.v1", "event_type.valid_values", 2)
+    finally:
+        for schema in ("sfdc", "platform"):
+            spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_a_dataset_without_an_objective_holds_nothing_back(pega: Pega) -> None:

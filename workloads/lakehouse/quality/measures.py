@@ -8,7 +8,8 @@ What is not there yet counts with the time it has waited: a table that nobody fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
 
@@ -58,10 +59,10 @@ def measure(spark: SparkSession, catalogs: Catalogs, window: Window, freshness: 
     for one in every:
         if one.silver.name not in last:
             continue
-        times = {"last": datetime.fromtimestamp(last[one.silver.name], UTC), "files": sizes.get(one.silver.name, ())}
-        observed[one.bronze.name] = Observed(delays=_delays(one.taken, window), **times)
-        silver = Observed(delivered=accounted.get(one.silver.name, ()), delays=_delays(one.written, window), **times)
-        observed[one.silver.name] = silver
+        delivered = Observed(files=sizes.get(one.silver.name, ()), last=datetime.fromtimestamp(last[one.silver.name], UTC))
+        observed[one.bronze.name] = replace(delivered, delays=_delays(one.taken, window))
+        runs = accounted.get(one.silver.name, ())
+        observed[one.silver.name] = replace(delivered, delivered=runs, delays=_delays(one.written, window))
     observed |= _of_others(spark, catalogs, window, freshness, every, accounted, last)
     return Measured(window=window, observed=observed, match_rates=_match_rates(spark, catalogs))
 
@@ -81,7 +82,7 @@ def _of_others(
     found: dict[str, Observed] = {}
     for dataset in load_contracts():
         if dataset.kind is Kind.HISTORY and dataset.source in last:
-            found[dataset.name] = Observed(delays=_delays(by_name[dataset.source], window))
+            found[dataset.name] = Observed(delays=_delays(by_name[str(dataset.source)], window))
         elif dataset.kind is Kind.MART and published:
             way = [published_at(arrival, published) for name in silver_inputs(dataset) for arrival in by_name.get(name, ())]
             found[dataset.name] = Observed(delays=_delays(way, window))
@@ -135,9 +136,10 @@ def _files(spark: SparkSession, catalogs: Catalogs, window: Window) -> Iterable[
     )
     found = reduce(DataFrame.unionAll, [_taken(spark, catalogs, bronze, silver, window) for bronze, silver in pairs])
     rows = found.join(recorded, ["dataset", "source_file"], "left").collect()
-    for bronze, silver in pairs:
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        logs = list(pool.map(lambda pair: _commits(spark, catalogs, pair[1]), pairs))
+    for (bronze, silver), commits in zip(pairs, logs, strict=True):
         mine = [row for row in rows if row["dataset"] == silver.name]
-        commits = _commits(spark, catalogs, silver) if mine else []
         yield _Files(
             bronze=bronze,
             silver=silver,

@@ -43,7 +43,7 @@ def render(facts: Mapping[str, Any]) -> str:
 <div class="tiles">{"".join(f'<div class="tile"><b>{_text(value)}</b>{escape(name)}</div>' for name, value in tiles)}</div>
 <h2>Workspaces</h2>{_table(("name", "address", "id"), ((w["name"], w["workspace_url"], w["workspace_id"]) for w in facts["workspaces"]))}
 <h2>Tables</h2>{_table(("table", "rows", "files", "version"), ((t["name"], t["rows"], t["files"], t["version"]) for t in tables))}
-<h2>Quality</h2>{_table(quality_columns, ((q[column] for column in _QUALITY) for q in facts["quality"]))}
+<h2>Quality</h2>{_table(quality_columns, (tuple(q[column] for column in _QUALITY) for q in facts["quality"]))}
 <h2>Runs</h2>{_table(run_columns, ((r["job"], r["run_id"], r["result"], r["seconds"], _when(r)) for r in runs))}
 <h2>Azure resources by type</h2>{_table(("type", "count"), sorted(facts["resources"].items()))}
 </body></html>"""
