@@ -2,6 +2,9 @@
 
 04:00 in Sydney on both sides of daylight saving. `$LAKEHOUSE_STACK_OUTPUTS` names the JSON file of stack outputs
 (`pulumi stack output --json`); its `daily_run` lists the steps in order, so a step added to the platform needs no change here.
+
+Each step names what it reads and brings up to date as assets, by their contracts: a DAG with
+`schedule=[Asset("marts.customer.dim_customer")]` waits for the data and not for a time of day.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from typing import Any
 import pendulum
 from airflow.providers.databricks.hooks.databricks import DatabricksHook
 from airflow.providers.databricks.operators.databricks import DatabricksRunNowOperator
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Asset, task
+
+from lakehouse.contracts import assets
 
 CONNECTION = "databricks_default"
 RETRIES = int(os.environ.get("LAKEHOUSE_TASK_RETRIES", "2"))
@@ -36,6 +41,14 @@ def stack_outputs() -> dict[str, Any]:
 
 def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def outlets_and_inlets(step: dict[str, Any]) -> dict[str, list[Asset]]:
+    found = assets.step_assets(step["job"], step["parameters"])
+    return {
+        side: [Asset(name=one.name, uri=one.uri, group=one.group) for one in each]
+        for side, each in (("outlets", found.outlets), ("inlets", found.inlets))
+    }
 
 
 def task_id(step: dict[str, Any]) -> str:
@@ -81,6 +94,7 @@ with DAG(
                 idempotency_token="{{ (dag.dag_id ~ ti.task_id ~ run_id ~ ti.try_number) | digest }}",  # noqa: S106
                 deferrable=True,
                 polling_period_seconds=5,
+                **outlets_and_inlets(step),
             )
             for step in steps
             if int(step["stage"]) == stage

@@ -167,11 +167,14 @@ def _say(line: str) -> None:
     out.print(line, markup=False)
 
 
+_NUMBERS = {"resources", "rows", "seconds", "met", "missed", "not measured", "least pass rate", "freshness p95"}
+
+
 def _print_status(collected: dict[str, Any]) -> None:
     def table(title: str, *columns: str) -> Table:
         made = Table(title=title, title_justify="left", show_edge=False, header_style="bold")
         for column in columns:
-            made.add_column(column, justify="right" if column in {"resources", "rows", "seconds"} else "left")
+            made.add_column(column, justify="right" if column in _NUMBERS else "left")
         return made
 
     stacks = table("Stacks", "stack", "resources")
@@ -182,10 +185,22 @@ def _print_status(collected: dict[str, Any]) -> None:
         tables.add_row(entry["name"], "?" if entry["rows"] is None else f"{entry['rows']:,}")
     if broker := collected["broker"]:
         _say(f"Kafka broker: {broker}")
+    quality = table(
+        "Quality, last measured", "layer", "met", "missed", "not measured", "least pass rate", "freshness p95", "missed: the first"
+    )
+    for layer in collected["quality"]:
+        rate, seconds = layer["pass_rate_pct"], layer["freshness_p95_seconds"]
+        quality.add_row(
+            layer["layer"],
+            *(str(layer[name]) for name in ("met", "missed", "not_measured")),
+            "–" if rate is None else f"{rate:.2f} %",
+            "–" if seconds is None else f"{seconds:,.0f} s",
+            layer["worst"],
+        )
     runs = table("Last runs", "job", "run id", "result", "seconds")
     for run in collected["runs"][:15]:
         runs.add_row(run["job"], str(run["run_id"]), run["result"], f"{run['seconds']:.1f}")
-    for part in (stacks, tables, runs):
+    for part in (stacks, tables, quality, runs):
         if part.row_count:
             out.print(part)
             out.print()

@@ -85,7 +85,7 @@ def _service_facts(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def collect(paths: Paths) -> dict[str, Any]:
-    """What `status --json` prints: endpoints, running broker, write counter, stacks with resources and outputs, tables with rows, runs."""
+    """What `status --json` prints: endpoints, broker, write counter, stacks with resources and outputs, tables with rows, quality, runs."""
     found = endpoints(paths)
     service = _service_facts(found)
     stacks = Stacks(paths)
@@ -97,5 +97,6 @@ def collect(paths: Paths) -> dict[str, Any]:
         "writes": service["writes"],
         "stacks": deployed,
         "tables": service["tables"],
+        "quality": service["quality"],
         "runs": service["runs"],
     }

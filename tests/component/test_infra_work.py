@@ -17,6 +17,7 @@ JOBS = {
     "stream_contact_events": "stream_contact_events",
     "replay_quarantine": "replay_quarantine",
     "accept_batch": "accept_batch",
+    "quality_kpis": "quality_kpis",
     "rag_build_idx": "rag_build_idx",
     "maintenance": "maintenance",
 }
@@ -27,6 +28,7 @@ PARAMETERS = {
     "stream_contact_events": {"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
     "replay_quarantine": {"system": "cmdm", "reason": "", "corrections": "{}", "dry_run": "false"},
     "accept_batch": {"system": "cmdm", "batch_run_id": "", "reason": ""},
+    "quality_kpis": {"window_days": "7", "enforce": "false"},
 }
 
 
@@ -95,7 +97,7 @@ def test_the_outputs_are_the_ones_others_bind_to(environment_plan: Plan) -> None
     assert set(outputs["landing_paths"]) == set(SYSTEMS)
 
 
-def test_the_daily_run_is_migrate_then_bronze_then_silver_then_gold(environment_plan: Plan) -> None:
+def test_the_daily_run_is_migrate_then_bronze_then_silver_then_gold_then_its_figures(environment_plan: Plan) -> None:
     steps = environment_plan.outputs["daily_run"]
     assert [step["stage"] for step in steps] == sorted(step["stage"] for step in steps)
     assert [(step["stage"], step["job"], step["parameters"].get("system")) for step in steps] == [
@@ -103,6 +105,7 @@ def test_the_daily_run_is_migrate_then_bronze_then_silver_then_gold(environment_
         *((1, "bronze_autoloader", system) for system in SYSTEMS),
         *((2, "silver_standardize", system) for system in SYSTEMS),
         (3, "gold_marts", None),
+        (4, "quality_kpis", None),
     ]
     assert all(step["job_id"] == environment_plan.outputs["job_ids"][step["job"]] for step in steps)
 

@@ -27,6 +27,7 @@ from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
 
 # The session catalog plays all four: schema names of the layers differ in their tables, so nothing collides.
 CATALOG = "spark_catalog"
+MINUTES_AGO = 10  # when landing files arrived
 _OPENED = ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic")
 _INTERNAL = ("sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")
 
@@ -162,6 +163,12 @@ def landed(spark: SparkSession, bronze: DatasetContract, *files: Path) -> DataFr
             rescued = F.to_json(F.struct(*others)) if others else F.lit(None).cast("string")
             read = read.withColumns({name: F.lit(None).cast("string") for name in names if name not in header})
         frames.append(
-            read.withColumn(RESCUED, rescued).withColumn("source_file", F.lit(file.name)).select(*names, RESCUED, CORRUPT, "source_file")
+            read.withColumns(
+                {
+                    RESCUED: rescued,
+                    "source_file": F.lit(file.name),
+                    "landed_ts": F.current_timestamp() - F.expr(f"INTERVAL {MINUTES_AGO} MINUTES"),
+                }
+            ).select(*names, RESCUED, CORRUPT, "source_file", "landed_ts")
         )
     return bronze_rows(functools.reduce(DataFrame.unionByName, frames), bronze, run_id="test")

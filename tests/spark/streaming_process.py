@@ -20,6 +20,7 @@ from lakehouse.jobs import stream_contact_events
 from lakehouse.jobs.parameters import Parameters
 from lakehouse.jobs.stream_contact_events import INTERACTIONS, follow
 from lakehouse.names import TableName
+from lakehouse.quality.rule_results import RESULTS
 from lakehouse.streaming import events
 from lakehouse.streaming.connection import kafka_options
 from lakehouse.streaming.events import EventTables
@@ -29,6 +30,7 @@ MESSAGES_A_BATCH = 800
 # The writes of a batch, in their order, by the table they write.
 WRITES: dict[str, tuple[Any, str]] = {
     "batch_accounting": (events, "append_once"),
+    "rule_results": (events, "append_once"),
     "contact_events_dead_letter": (events, "append_once"),
     "contact_event_silver": (events, "append_once"),
     "contact_interaction": (stream_contact_events, "write_interactions"),
@@ -70,7 +72,7 @@ def die(when: str, table: str) -> None:
 def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> None:
     """Names end with the session, files stay: a table whose files are there is found again."""
     tables = EventTables.of_contact_events()
-    for dataset in (tables.events, tables.dead_letters, tables.contacts, tables.accounting, contract(INTERACTIONS)):
+    for dataset in (tables.events, tables.dead_letters, tables.contacts, tables.accounting, contract(RESULTS), contract(INTERACTIONS)):
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {dataset.schema_name}")
         place = f"USING DELTA LOCATION '{catalogs.folder}/warehouse/{dataset.schema_name}.db/{dataset.table_name}'"
         there = (catalogs.folder / "warehouse" / f"{dataset.schema_name}.db" / dataset.table_name / "_delta_log").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from pyspark.sql import SparkSession
 
 from lakehouse.append import MicroBatch
 from lakehouse.contracts import SYSTEMS
-from lakehouse.jobs.gold import publish_case_metrics, publish_customers, start_history
+from lakehouse.jobs import quality_kpis
+from lakehouse.jobs.gold import publish_case_metrics, publish_customers, record_publication, start_history
 from lakehouse.silver.batch import SilverTables, write_batch
 from samples.generate import generate
-from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, landed, one, spark, table
+from tests.spark.lakehouse_fixtures import CATALOG, MINUTES_AGO, LocalCatalogs, catalogs, landed, one, spark, table
 
 __all__ = ["catalogs", "spark"]
 ROWS = 1500
@@ -37,14 +39,17 @@ class Estate:
             suffix = tables.bronze.landing.format if tables.bronze.landing else ""
             files = [file for file in sorted((out / system).glob(f"*.{suffix}")) if file.stat().st_size]
             rows = landed(self.spark, tables.bronze, *files)
+            rows.write.format("delta").mode("append").saveAsTable(self.catalogs.table(tables.bronze).dotted)
             write_batch(rows, MicroBatch(stream_id=system, batch_id=batch_id), tables, self.catalogs, run_id=f"run-{day}")
         return manifest
 
     def publish(self) -> None:
+        started = datetime.now(UTC)
         history = start_history(self.spark, self.catalogs)
         publish_customers(self.spark, self.catalogs)
         publish_case_metrics(self.spark, self.catalogs)
         history.awaitTermination()
+        record_publication(self.spark, self.catalogs, started, run_id=f"gold at {started}")
 
     def counts(self) -> dict[str, int]:
         names = (
@@ -105,12 +110,39 @@ def assert_broken_files_are_quarantined(estate: Estate, manifest: Mapping[str, A
         assert one(table(estate.spark, "platform.batch_accounting").where(f"source_file = '{name}'"))["rows_in"] == file["rows"]
 
 
-def test_two_days_with_broken_files_give_the_counts_the_generator_worked_out_and_a_redelivery_changes_none(estate: Estate) -> None:
+def assert_figures(estate: Estate, manifest: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures of day 1: rates as the generator worked them out, times as long ago as the files landed."""
+    named = [f"--{layer}_catalog={CATALOG}" for layer in ("raw", "curated", "marts", "ai")]
+    monkeypatch.setattr("sys.argv", ["quality_kpis", *named, "--run_id=k", "--enforce=true"])
+    with pytest.raises(
+        SystemExit, match=r"quality_kpis: \d+ objectives are missed\..* pass_rate_pct: .* \(missed\), objective at least 99"
+    ):
+        quality_kpis.main()
+    kept = {(row["dataset"], row["kpi"]): row for row in table(estate.spark, "platform.quality_kpis").where("run_id = 'k'").collect()}
+    broken = {file["file"].partition("/")[0]: file for file in manifest["broken_files"] if file["rows"]}
+    for name, expected in manifest["datasets"].items():
+        rows = expected["rows"] + broken.get(expected["system"], {"rows": 0})["rows"]
+        held = expected["outcomes"]["quarantined"] + broken.get(expected["system"], {"quarantined": 0})["quarantined"]
+        assert kept[name, "pass_rate_pct"]["value"] == pytest.approx(100 * (1 - held / rows)), name
+        assert kept[name, "rows_most"]["value"] == expected["rows"]
+    # Each next stage is there later than the one before, and all of them within what they promise.
+    stages = ["cmdm.cmdm_bronze", "cmdm.customer_silver", "customer.dim_customer"]
+    waited = [kept[name, "freshness_p95_seconds"] for name in stages]
+    assert [one["result"] for one in waited] == ["met"] * 3, waited
+    assert 60 * MINUTES_AGO <= waited[0]["value"] <= waited[1]["value"] <= waited[2]["value"]
+    stream = kept["sfdc.contact_event_silver", "freshness_p95_seconds"]
+    assert (stream["value"], stream["result"], stream["note"]) == (None, "not measured", "never run")
+
+
+def test_two_days_with_broken_files_give_the_counts_the_generator_worked_out_and_a_redelivery_changes_none(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = estate.deliver(1, batch_id=0, broken=True)
     estate.publish()
     assert_accounted(estate, first, 0)
     assert_broken_files_are_quarantined(estate, first)
     assert_history(estate, first["customers"])
+    assert_figures(estate, first, monkeypatch)
 
     counts = estate.counts()
     estate.deliver(1, batch_id=1, systems=["cmdm"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.append import MicroBatch
-from lakehouse.contracts import Kind, contract, of_system
+from lakehouse.contracts import Kind, Severity, contract, of_system
 from lakehouse.ingest.bronze import bronze_rows
 from lakehouse.jobs import accept_batch
 from lakehouse.jobs import replay_quarantine as replay_job
@@ -20,8 +20,12 @@ from lakehouse.jobs.gold import publish_case_metrics
 from lakehouse.names import Catalogs
 from lakehouse.quality.breaker import BatchBelowObjective, hold_back, poor_runs
 from lakehouse.quality.replay import Replayed, UnknownColumn, bronze_again, replay
+from lakehouse.quality.rule_results import silver_rules
+from lakehouse.quality.stop import BatchStopped
 from lakehouse.schema import declared_names
 from lakehouse.silver.batch import SilverTables, write_batch
+from lakehouse.streaming.events import EventTables
+from lakehouse.streaming.events import write_batch as write_events
 from tests.spark.lakehouse_fixtures import CATALOG, one, plain, some_tables, spark, table
 
 __all__ = ["spark"]
@@ -40,6 +44,15 @@ def case(number: int, status: str = "open", minute: int = 0) -> dict[str, str]:
     }
 
 
+def bronze_of(spark: SparkSession, tables: SilverTables, rows: Sequence[Mapping[str, str]]) -> DataFrame:
+    names = [*declared_names(tables.bronze), "_rescued_data", "_corrupt_record", "source_file"]
+    text = json.dumps([{**row, "source_file": "case_1.json"} for row in rows])
+    shape = f"array<struct<{', '.join(f'`{name}`: string' for name in names)}>>"
+    landed = spark.range(1).select(F.inline(F.from_json(F.lit(text), shape)))
+    arrived = landed.withColumn("landed_ts", F.current_timestamp() - F.expr("INTERVAL 10 MINUTES"))
+    return bronze_rows(arrived, tables.bronze, run_id="bronze")
+
+
 @dataclass
 class Pega:
     """Cases as bronze has them, through silver, a run at a time."""
@@ -56,13 +69,8 @@ class Pega:
         write_batch(self.bronze(rows), MicroBatch(stream_id="s", batch_id=self.batches), self.tables, self.catalogs, run_id=run_id)
         self.batches += 1
 
-    def bronze(self, rows: tuple[Mapping[str, str], ...]) -> DataFrame:
-        bronze = self.tables.bronze
-        names = [*declared_names(bronze), "_rescued_data", "_corrupt_record", "source_file"]
-        text = json.dumps([{**row, "source_file": "case_1.json"} for row in rows])
-        shape = f"array<struct<{', '.join(f'`{name}`: string' for name in names)}>>"
-        landed = self.spark.range(1).select(F.inline(F.from_json(F.lit(text), shape)))
-        return bronze_rows(landed, bronze, run_id="bronze")
+    def bronze(self, rows: Sequence[Mapping[str, str]]) -> DataFrame:
+        return bronze_of(self.spark, self.tables, rows)
 
     def replay(self, **options: object) -> Replayed:
         return replay(self.spark, self.catalogs, self.tables, **{"run_id": "replay", **options})  # type: ignore[arg-type]
@@ -166,6 +174,10 @@ def test_a_batch_that_was_tried_again_under_another_run_is_good_once_it_is_repla
     pega.spark.sql(f"ALTER TABLE {quarantine} DROP CONSTRAINT closed")
     pega.deliver(case(1, "opne"), run_id="second")
     assert [run.run_id for run in poor_runs(pega.spark, pega.catalogs, PEGA)] == ["first"]
+    figures = table(pega.spark, "platform.rule_results")
+    assert figures.count() == figures.select("rule").distinct().count() == len(silver_rules(PEGA["pega"]))
+    broken = one(figures.where("rows_failed > 0"))
+    assert (broken["rule"], broken["severity"], broken["rows_checked"], broken["run_id"]) == ("status.valid_values", "error", 1, "first")
     assert pega.replay(corrections={"status": {"opne": "open"}}).written == 1
     pega.hold_back()
 
@@ -180,21 +192,132 @@ def test_a_value_that_was_rescued_is_found_once_the_contract_has_its_column(pega
 
 def test_a_poor_batch_that_somebody_accepts_no_longer_stops_the_publish(pega: Pega, monkeypatch: pytest.MonkeyPatch) -> None:
     pega.deliver(case(1), case(2, "opne"), run_id="monday")
-    named = [f"--{layer}_catalog={CATALOG}" for layer in ("raw", "curated", "marts", "ai")]
-
-    def accept(run: str) -> None:
-        arguments = ["accept_batch", *named, "--run_id=9", "--system=pega", f"--batch_run_id={run}", "--reason=one row, known"]
-        monkeypatch.setattr("sys.argv", arguments)
-        accept_batch.main()
-
-    with pytest.raises(
-        SystemExit, match=r"no run sunday of pega\.case_silver is held back\. Held back: pega\.case_silver, run monday: 1 of 2"
-    ):
-        accept("sunday")
-    accept("monday")
+    with pytest.raises(SystemExit, match=r"no run sunday of pega is held back\. Held back: pega\.case_silver, run monday: 1 of 2"):
+        accept(monkeypatch, "pega", "sunday")
+    accept(monkeypatch, "pega", "monday")
     assert poor_runs(pega.spark, pega.catalogs, PEGA) == []
     kept = one(table(pega.spark, "platform.accepted_batches"))
     assert (kept["dataset"], kept["run_id"], kept["reason"], kept["accepted_run_id"]) == (SILVER, "monday", "one row, known", "9")
+
+
+ADDRESS = {
+    "addr_line_1_txt": "1 George St",
+    "sbrb_nm": "Sydney",
+    "state": "NSW",
+    "post_cd": "2000",
+    "updated_ts": "2025-06-02T10:00:00+10:00",
+}
+ADDRESSES = ("amdm.address_silver", "amdm.amdm_quarantine", "platform.batch_accounting", "platform.rule_results")
+
+
+@pytest.fixture
+def addresses(spark: SparkSession, tmp_path: Path) -> Iterator[Addresses]:
+    schemas = ("amdm", "platform")
+    yield Addresses(spark, some_tables(spark, tmp_path, *schemas))
+    for schema in schemas:
+        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+@dataclass
+class Addresses:
+    """One delivery of three addresses, one of them with a code of another edition of the statistical areas."""
+
+    spark: SparkSession
+    catalogs: Catalogs
+
+    def deliver(self, *, run_id: str, tables: SilverTables | None = None) -> None:
+        tables = tables or SilverTables.of("amdm")
+        rows = bronze_of(
+            self.spark, tables, [{**ADDRESS, "amdm_addr_id": f"A{n}", "gcc_cd": "1SYDN" if n == 2 else "1GSYD"} for n in range(3)]
+        )
+        write_batch(rows, MicroBatch(stream_id="s", batch_id=0), tables, self.catalogs, run_id=run_id)
+
+    def rows(self) -> list[int]:
+        return [table(self.spark, name).count() for name in ADDRESSES]
+
+
+def accept(monkeypatch: pytest.MonkeyPatch, system: str, run: str) -> None:
+    named = [f"--{layer}_catalog={CATALOG}" for layer in ("raw", "curated", "marts", "ai")]
+    arguments = ["accept_batch", *named, "--run_id=9", f"--system={system}", f"--batch_run_id={run}", "--reason=one row, known"]
+    monkeypatch.setattr("sys.argv", arguments)
+    accept_batch.main()
+
+
+def test_one_row_that_breaks_a_stop_rule_holds_the_batch_back_whole_until_somebody_accepts_it(
+    addresses: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in ("monday", "tuesday"):
+        with pytest.raises(BatchStopped) as stopped:
+            addresses.deliver(run_id=run)
+        assert addresses.rows() == [0, 0, 0, 0]
+    said = str(stopped.value)
+    assert said.startswith("amdm.address_silver: gcc_cd.valid_values (gcc_cd: is not one of 1GSYD, 1RNSW, ")
+    assert 'is broken in case_1.json, rows: 1, e.g. {"amdm_addr_id":"A2"}. Severity stop: nothing of this batch was written' in said
+    assert "job accept_batch with system=amdm, batch_run_id=tuesday" in said
+
+    with pytest.raises(
+        SystemExit, match=r"no run sunday of amdm is held back\. Held back: amdm\.address_silver: gcc_cd\.valid_values is broken in"
+    ):
+        accept(monkeypatch, "amdm", "sunday")
+    accept(monkeypatch, "amdm", "monday")
+    addresses.deliver(run_id="wednesday")
+    assert {row["amdm_addr_id"] for row in table(addresses.spark, "amdm.address_silver").collect()} == {"A0", "A1"}
+    assert one(table(addresses.spark, "amdm.amdm_quarantine"))["errors"][0].startswith("gcc_cd: is not one of")
+    broken = one(table(addresses.spark, "platform.rule_results").where("rows_failed > 0"))
+    assert (broken["rule"], broken["severity"], broken["rows_failed"], broken["rows_checked"]) == ("gcc_cd.valid_values", "stop", 1, 3)
+
+
+def test_a_stopped_batch_goes_through_once_a_release_allows_its_rows(addresses: Addresses) -> None:
+    with pytest.raises(BatchStopped):
+        addresses.deliver(run_id="monday")
+    tables = SilverTables.of("amdm")
+    allowed = replace(tables.silver.column("gcc_cd"), quality=())
+    columns = tuple(allowed if column.name == "gcc_cd" else column for column in tables.silver.columns)
+    addresses.spark.sql(f"ALTER TABLE {CATALOG}.amdm.address_silver DROP CONSTRAINT contract")
+    addresses.deliver(run_id="tuesday", tables=replace(tables, silver=replace(tables.silver, columns=columns)))
+    assert addresses.rows()[:3] == [3, 0, 1]
+
+
+def messages(spark: SparkSession, *types: str) -> DataFrame:
+    values = [
+        json.dumps({"event_id": f"E{n}", "contact_id": "N1", "event_type": word, "occurred_ts": ADDRESS["updated_ts"]})
+        for n, word in enumerate(types)
+    ]
+    made = spark.range(1).select(F.posexplode(F.array(*map(F.lit, values))).alias("offset", "text"))
+    return made.select(
+        F.lit("sfdc.contact-events.v1").alias("topic"),
+        F.lit(0).alias("partition"),
+        F.col("offset").cast("bigint"),
+        F.current_timestamp().alias("timestamp"),
+        F.lit("N1").cast("binary").alias("key"),
+        F.col("text").cast("binary").alias("value"),
+    )
+
+
+def test_a_stop_rule_of_a_topic_holds_the_micro_batch_back_until_somebody_accepts_it(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogs = some_tables(spark, tmp_path, "sfdc", "platform")
+    tables = EventTables.of_contact_events()
+    strict = replace(tables.topic.column("event_type").quality[0], severity=Severity.STOP)
+    columns = tuple(replace(c, quality=(strict,)) if c.name == "event_type" else c for c in tables.topic.columns)
+    tables = replace(tables, topic=replace(tables.topic, columns=columns))
+    batch, at = messages(spark, "STORE_VISIT", "FAX"), MicroBatch(stream_id="s", batch_id=7)
+    written = ("sfdc.contact_event_silver", "sfdc.contact_events_dead_letter", "platform.batch_accounting", "platform.rule_results")
+    try:
+        with pytest.raises(BatchStopped, match=r'is broken in sfdc\.contact-events\.v1/0, rows: 1, e\.g\. {"event_id":"E1"}'):
+            write_events(batch, at, tables, catalogs, run_id="one")
+        assert [table(spark, name).count() for name in written] == [0, 0, 0, 0]
+        accept(monkeypatch, "sfdc", "one")
+        with pytest.raises(BatchStopped):
+            write_events(batch, replace(at, batch_id=8), tables, catalogs, run_id="two")
+        write_events(batch, at, tables, catalogs, run_id="three")
+        assert [table(spark, name).count() for name in written[:3]] == [1, 1, 1]
+        broken = one(table(spark, "platform.rule_results").where("rows_failed > 0"))
+        assert (broken["source_file"], broken["rule"], broken["rows_checked"]) == ("sfdc.contact-events.v1", "event_type.valid_values", 2)
+    finally:
+        for schema in ("sfdc", "platform"):
+            spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_a_dataset_without_an_objective_holds_nothing_back(pega: Pega) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import runpy
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
@@ -273,3 +275,18 @@ def test_empty_files_and_files_of_another_format_are_quarantined_whole(spark: Sp
 def test_csv_is_read_by_its_header_and_json_without_one() -> None:
     assert reader_options(of_system("cmdm", Kind.BRONZE))["header"] == "true"
     assert "header" not in reader_options(of_system("pega", Kind.BRONZE))
+
+
+def test_a_rule_of_severity_stop_ends_an_update_of_a_pipeline(spark: SparkSession) -> None:
+    source = Path(__file__).parents[2] / "workloads/pipelines/telecom/expectations.py"
+    never = runpy.run_path(str(source))["must_never_break"]
+    ((name, condition),) = never(of_system("amdm", Kind.SILVER)).items()
+    assert name == "stop_gcc_cd_valid_values"
+    rows = bronze(spark, "amdm", {**GOOD["amdm"], "gcc_cd": "7GDAR"}, {**GOOD["amdm"], "gcc_cd": "7XDAR"}, {**GOOD["amdm"], "state": "ZZ"})
+    judged = prepared(rows, of_system("amdm", Kind.BRONZE), of_system("amdm", Kind.SILVER))
+    assert sorted(judged.select("gcc_cd", F.expr(condition).alias("kept")).collect(), key=repr) == [
+        Row(gcc_cd="7GDAR", kept=True),
+        Row(gcc_cd="7XDAR", kept=False),
+        Row(gcc_cd=None, kept=True),
+    ]
+    assert never(of_system("cmdm", Kind.SILVER)) == {}

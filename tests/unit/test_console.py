@@ -9,7 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from local_estate.api.services.console.delta_log import table_facts
+from local_estate.api.services.console.delta_log import last_append, table_facts
+from local_estate.api.services.console.facts import quality_by_layer
 from local_estate.api.services.console.page import render
 
 
@@ -60,6 +61,48 @@ def test_without_statistics_the_count_is_unknown_rather_than_wrong(tmp_path: Pat
     assert facts.rows is None
 
 
+def figure(dataset: str, kpi: str, value: float | None, result: str, layer: str = "curated") -> dict[str, object]:
+    return {"dataset": dataset, "kpi": kpi, "value": value, "result": result, "layer": layer}
+
+
+FIGURES = [
+    figure("pega.case_silver", "pass_rate_pct", 98.5, "missed"),
+    figure("cmdm.customer_silver", "pass_rate_pct", 99.5, "met"),
+    figure("sfdc.contact_event_silver", "pass_rate_pct", None, "not measured"),
+    figure("cmdm.customer_silver", "freshness_p95_seconds", 12.0, "met"),
+    figure("pega.case_silver", "freshness_p95_seconds", 40.0, "met"),
+    figure("cmdm.cmdm_bronze", "rows_most", 7.0, "met", "raw"),
+]
+
+
+def test_quality_is_by_layer_and_as_good_as_its_poorest_dataset() -> None:
+    raw, curated = quality_by_layer("dev_ep_", FIGURES)
+    assert raw == {
+        "layer": "dev_ep_raw",
+        "met": 1,
+        "missed": 0,
+        "not_measured": 0,
+        "pass_rate_pct": None,
+        "freshness_p95_seconds": None,
+        "worst": "",
+    }
+    assert (curated["met"], curated["missed"], curated["not_measured"]) == (3, 1, 1)
+    assert (curated["pass_rate_pct"], curated["freshness_p95_seconds"]) == (98.5, 40.0)
+    assert curated["worst"] == "pega.case_silver pass_rate_pct"
+    assert quality_by_layer("dev_ep_", []) == []
+
+
+def test_the_last_append_is_that_of_the_last_commit_with_data_whatever_was_compacted_since(tmp_path: Path) -> None:
+    for name in ("one", "two two", "compacted"):
+        pyarrow.parquet.write_table(pyarrow.table({"run_id": [name]}), tmp_path / name)
+    _commit(tmp_path, 0, {"add": {"path": "one", "dataChange": True}})
+    _commit(tmp_path, 1, {"add": {"path": "two%20two", "dataChange": True}})
+    _commit(tmp_path, 2, {"add": {"path": "compacted", "dataChange": False}})
+    _commit(tmp_path, 3, {"commitInfo": {"operation": "SET TBLPROPERTIES"}})
+    assert last_append(tmp_path) == [{"run_id": "two two"}]
+    assert last_append(tmp_path / "nowhere") == []
+
+
 @pytest.mark.parametrize("make", [False, True])
 def test_a_directory_without_a_log_is_no_table(tmp_path: Path, make: bool) -> None:
     if make:
@@ -74,6 +117,7 @@ def test_the_page_escapes_what_it_shows_and_counts_what_it_lists() -> None:
             "workspaces": [{"name": "<ws>", "workspace_url": "adb-1.1.azuredatabricks.net", "workspace_id": "7"}],
             "resources": {"Microsoft.Storage/storageAccounts": 2},
             "tables": [{"name": "c.s.<script>", "rows": 12345, "files": 1, "version": 0}],
+            "quality": quality_by_layer("dev_ep_", FIGURES),
             "runs": [{"job": "bronze", "run_id": 9007199254740993, "result": "SUCCESS", "seconds": 1.25, "start_time": 0}],
         }
     )
@@ -83,3 +127,5 @@ def test_the_page_escapes_what_it_shows_and_counts_what_it_lists() -> None:
     assert "9007199254740993" in html
     assert '<td class="SUCCESS">SUCCESS</td>' in html
     assert "1 of 1 succeeded" in html
+    assert "dev_ep_curated" in html
+    assert "pega.case_silver pass_rate_pct" in html

@@ -162,6 +162,18 @@ def test_a_stricter_severity_breaks_and_a_milder_one_does_not() -> None:
     assert level(changes(CASES, milder)) is Level.ADDITIVE
 
 
+def test_stop_is_the_strictest_severity() -> None:
+    def of(severity: Severity) -> DatasetContract:
+        rule = QualityRule(implementation="matches", severity=severity, arguments={"pattern": "x"})
+        return with_column(CASES, "channel", quality=(rule,))
+
+    without = with_column(CASES, "channel", quality=())
+    assert found(without, of(Severity.STOP)) == [(Level.BREAKING, "channel", "rule matches of severity stop was added")]
+    assert found(of(Severity.ERROR), of(Severity.STOP)) == [(Level.BREAKING, "channel", "rule matches went from severity error to stop")]
+    assert level(changes(of(Severity.STOP), of(Severity.ERROR))) is Level.ADDITIVE
+    assert level(changes(of(Severity.STOP), without)) is Level.ADDITIVE
+
+
 def test_a_renamed_column_is_called_that() -> None:
     renamed = with_column(CASES, "channel", name="contact_channel")
     assert found(CASES, renamed) == [

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.contracts import ContractError, Kind, UnknownDataset, contract, load_contracts, of_system
-from lakehouse.contracts.assets import asset
+from infra.databricks.jobs import daily_steps
+from lakehouse.contracts import ContractError, Kind, QualityRule, Severity, UnknownDataset, contract, load_contracts, of_system
+from lakehouse.contracts.assets import StepAssets, asset, step_assets
 from lakehouse.contracts.document import GROUPS, read_document
 from lakehouse.contracts.json_schema import DIALECT, producer_schema, producer_schemas
 from lakehouse.contracts.masks import CLEAR_GROUP, ColumnTag, column_tags, masks
@@ -94,6 +95,22 @@ def test_the_check_of_a_table_holds_its_rules_of_severity_error_and_lets_nulls_p
     assert add_check(TABLE, "a > 0") == "ALTER TABLE `c`.`s`.`t` ADD CONSTRAINT contract CHECK (a > 0)"
 
 
+def test_a_rule_of_severity_stop_is_in_the_check_and_in_the_words_of_the_schema() -> None:
+    assert "coalesce(`gcc_cd` IN ('1GSYD', " in check(contract("amdm.address_silver"))
+    schema = producer_schema(of_system("amdm", Kind.BRONZE), of_system("amdm", Kind.SILVER))
+    assert schema["properties"]["gcc_cd"]["examples"][0] == "1GSYD"
+
+
+def test_a_pattern_of_severity_warning_refuses_no_message() -> None:
+    def pattern(severity: Severity) -> object:
+        rule = QualityRule(implementation="matches", severity=severity, arguments={"pattern": "^N"})
+        noted = replace(EVENTS.column("note"), quality=(rule,))
+        changed = replace(EVENTS, columns=tuple(noted if c.name == "note" else c for c in EVENTS.columns))
+        return producer_schema(changed)["properties"]["note"].get("pattern")
+
+    assert [pattern(severity) for severity in Severity] == ["^N", "^N", None]
+
+
 def test_a_pattern_reaches_the_check_as_it_is_written() -> None:
     assert "`postcode` RLIKE '^[0-9]{4}$'" in check(contract("amdm.address_silver"))
 
@@ -129,6 +146,28 @@ def test_assets_are_named_apart_and_by_no_environment() -> None:
     assert asset(EVENTS).name == "topic.sfdc.contact_events"
 
 
+def test_a_step_waits_for_what_it_reads_and_tells_what_it_brought_up_to_date() -> None:
+    silver = step_assets("silver_standardize", {"system": "cmdm"})
+    assert [one.name for one in silver.inlets] == ["raw.cmdm.cmdm_bronze"]
+    assert {one.name for one in silver.outlets} == {
+        "raw.cmdm.cmdm_quarantine",
+        "curated.cmdm.customer_silver",
+        "curated.cmdm.customer_history",
+    }
+    gold = step_assets("gold_marts", {})
+    assert {one.name for one in gold.outlets} == {asset(dataset).name for dataset in load_contracts() if dataset.kind is Kind.MART}
+    assert step_assets("migrate", {}) == StepAssets()
+
+
+def test_every_asset_that_a_step_of_the_daily_run_reads_was_brought_up_to_date_by_one_before() -> None:
+    told: set[str] = set()
+    for step in daily_steps():
+        found = step_assets(step["job"], step["parameters"])
+        assert {one.name for one in found.inlets} <= told, step
+        assert found.outlets or step["job"] == "migrate"
+        told |= {one.name for one in found.outlets}
+
+
 def test_consumers_are_found_through_everything_made_from_a_dataset() -> None:
     told = consumers_of("pega.pega_bronze", EVERY.values())
     assert told[0] in {"pega.case_silver", "pega.pega_quarantine"}
@@ -149,6 +188,7 @@ def test_a_page_shows_columns_rules_objectives_and_consumers() -> None:
     assert (
         "readable within 1 hour (p95), every 1 day, 1 to 10,000,000 rows a delivery, at most 3 % of a batch in error, kept 7 years" in page
     )
+    assert "- monitored: every 1 day: pass_rate_pct at least 99, error_rate_pct at most 3, freshness_p95_seconds at most 3600, " in page
     assert "refers to cmdm.customer_silver.customer_id" in page
     assert re.search(r"- consumers: .*operations\.case_metrics", page)
     assert "| [pega.case_silver](contracts/pega.md#pegacase_silver) |" in generated(EVERY)["docs/contracts.md"]

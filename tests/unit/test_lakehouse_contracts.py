@@ -98,7 +98,7 @@ def test_a_good_contract_is_read_whole() -> None:
         ("apiVersion: v3.1.0", "apiVersion: v2.2.0", r"apiVersion: must be v3\.x"),
         ("value: curated", "value: golden", r"customProperties\.layer: 'golden' is not one of raw, curated, marts, ai"),
         ("value: at", "value: when", r"customProperties\.sequence: names no column: 'when'"),
-        ("severity: warning", "severity: mild", r"quality\.0\.severity: 'mild' is not one of error, warning"),
+        ("severity: warning", "severity: mild", r"quality\.0\.severity: 'mild' is not one of stop, error, warning"),
         ("metric: invalidValues", "metric: rowCount", r"quality\.0: must be \{type: custom"),
         ("value: region", "value: suburb", r"properties\.2\.customProperties\.rowFilter: 'suburb' is not one of region"),
         ("property: rowFilter", "property: filter", r"properties\.2\.customProperties: 'filter' is not one of ours: rowFilter"),

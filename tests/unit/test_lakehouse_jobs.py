@@ -68,6 +68,13 @@ def test_nobody_accepts_a_batch_without_saying_which_and_why(capsys: pytest.Capt
     assert "--reason: says nothing" in refused(capsys, "accept_batch", *GIVEN, "--batch_run_id=7", "--reason= ", acceptance=True)
 
 
+def test_figures_look_back_a_week_and_fail_a_run_on_request_only(capsys: pytest.CaptureFixture[str]) -> None:
+    found = parse("quality_kpis", GIVEN, kpis=True)
+    assert (found.window_days, found.enforce) == (7, False)
+    assert parse("quality_kpis", [*GIVEN, "--window_days=30", "--enforce=true"], kpis=True).enforce is True
+    assert "is no number of days from 1 to 30" in refused(capsys, "quality_kpis", *GIVEN, "--window_days=31", kpis=True)
+
+
 def test_a_catalog_name_that_is_sql_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "is no catalog name" in refused(capsys, "gold", "--raw_catalog=x; DROP", *GIVEN[1:])
 
@@ -117,7 +124,7 @@ def test_a_literal_ends_only_at_its_own_end(text: str) -> None:
 
 def test_every_entry_point_of_the_wheel_is_a_callable() -> None:
     scripts = tomllib.loads((WORKLOADS / "pyproject.toml").read_text())["project"]["scripts"]
-    quality = {"replay_quarantine", "accept_batch"}
+    quality = {"replay_quarantine", "accept_batch", "quality_kpis"}
     assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance", "stream_contact_events", *quality}
     for name, target in scripts.items():
         module, function = target.split(":")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from lakehouse.contracts import Column, DatasetContract, QualityRule, Severity
+from lakehouse.contracts import Column, DatasetContract, QualityRule
 from lakehouse.names import TableName
 
 # The one CHECK of a table, and the table property in which Delta keeps it.
@@ -78,7 +78,7 @@ def _pairs(properties: Mapping[str, str]) -> str:
 
 
 def check(dataset: DatasetContract) -> str:
-    """The condition every row satisfies: rules of severity error that hold within one row. Empty where there are none.
+    """The condition every row satisfies: rules of severity error or stop that hold within one row. Empty where there are none.
 
     Quarantine takes other rows long before; the check stops the job that forgets to ask it. Delta refuses a row whose condition is null.
     """
@@ -86,7 +86,7 @@ def check(dataset: DatasetContract) -> str:
         f"coalesce({condition}, true)"
         for column in dataset.columns
         for rule in column.quality
-        if rule.severity is Severity.ERROR and (condition := _condition(column, rule))
+        if rule.severity.refuses and (condition := _condition(column, rule))
     ]
     return " AND ".join(conditions)
 

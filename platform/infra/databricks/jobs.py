@@ -58,8 +58,13 @@ JOBS: dict[str, JobSpec] = {
     ),
     "accept_batch": JobSpec(
         entry_point="accept_batch",
-        description="Records that a run of silver beyond its objective is published all the same",
+        description="Records that a run that was held back is accepted as it is",
         parameters={**SYSTEM, "batch_run_id": "", "reason": ""},
+    ),
+    "quality_kpis": JobSpec(
+        entry_point="quality_kpis",
+        description="Every dataset measured against what its contract promises",
+        parameters={"window_days": "7", "enforce": "false"},
     ),
     "rag_build_idx": JobSpec(entry_point="rag_build_idx", description="Knowledge documents into chunks"),
     "maintenance": JobSpec(entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240),
@@ -82,6 +87,7 @@ def daily_steps() -> list[dict[str, Any]]:
         *({"stage": 1, "job": "bronze_autoloader", "parameters": {"system": system}} for system in SYSTEMS),
         *({"stage": 2, "job": "silver_standardize", "parameters": {"system": system}} for system in SYSTEMS),
         {"stage": 3, "job": "gold_marts", "parameters": {}},
+        {"stage": 4, "job": "quality_kpis", "parameters": {}},
     ]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import IntEnum
 
-from lakehouse.contracts.dataset import Classification, Column, DatasetContract, QualityRule, Severity
+from lakehouse.contracts.dataset import Classification, Column, DatasetContract, QualityRule
 
 
 class Level(IntEnum):
@@ -153,11 +153,11 @@ def _rule(old: QualityRule | None, new: QualityRule | None) -> Iterator[tuple[Le
     if old is None or new is None:
         rule = new or old
         assert rule is not None  # noqa: S101 one of the two is there
-        stricter = new is not None and rule.severity is Severity.ERROR
+        stricter = new is not None and rule.severity.refuses
         yield Level.BREAKING if stricter else Level.ADDITIVE, f"of severity {rule.severity} was {'added' if new else 'removed'}"
         return
     if old.severity is not new.severity:
-        stricter = new.severity is Severity.ERROR
+        stricter = new.severity.stricter_than(old.severity)
         yield Level.BREAKING if stricter else Level.ADDITIVE, f"went from severity {old.severity} to {new.severity}"
     if old.arguments != new.arguments:
         yield from _arguments(old, new)

@@ -39,10 +39,20 @@ class Kind(StrEnum):
 
 
 class Severity(StrEnum):
-    """ERROR sends the row to quarantine; WARNING lets it pass and counts it."""
+    """What a broken rule does, strictest first: STOP holds the whole batch back, ERROR sends the row to quarantine, WARNING counts it."""
 
+    STOP = "stop"
     ERROR = "error"
     WARNING = "warning"
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the row cannot become part of the table."""
+        return self is not Severity.WARNING
+
+    def stricter_than(self, other: Severity) -> bool:
+        order = list(Severity)
+        return order.index(self) < order.index(other)
 
 
 class Classification(StrEnum):
@@ -86,7 +96,7 @@ class Objectives:
     """What a dataset's owner promises (slaProperties). None promises nothing.
 
     `freshness` is the 95th percentile of the time from a row's arrival (landing file, message) to its being readable here; `rows` how many
-    a delivery has, at least and at most; `error_rate_pct` the share of a batch that may break rules of severity error.
+    a delivery has, at least and at most; `error_rate_pct` the share of a batch that may break rules of severity error or stop.
     """
 
     freshness: timedelta | None = None
@@ -120,8 +130,8 @@ class Column:
 
     @property
     def valid_values(self) -> tuple[str, ...]:
-        """The words a rule of severity error allows; empty where any will do."""
-        rules = [rule for rule in self.quality if rule.implementation == "valid_values" and rule.severity is Severity.ERROR]
+        """The words a rule of severity error or stop allows; empty where any will do."""
+        rules = [rule for rule in self.quality if rule.implementation == "valid_values" and rule.severity.refuses]
         return tuple(str(value) for rule in rules for value in rule.arguments["validValues"])
 
 

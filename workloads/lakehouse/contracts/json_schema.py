@@ -74,6 +74,8 @@ def _message_value(column: Column) -> dict[str, Any]:
     if column.valid_values:
         value["enum"] = [*column.valid_values, *([] if column.required else [None])]
     for rule in column.quality:
+        if not rule.severity.refuses:
+            continue
         if rule.implementation == "matches":
             value["pattern"] = str(rule.arguments["pattern"])
         if rule.implementation == "not_negative":

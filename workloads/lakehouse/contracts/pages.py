@@ -10,6 +10,7 @@ from pathlib import Path
 from lakehouse.contracts.check import Problem
 from lakehouse.contracts.dataset import Column, DatasetContract, Kind, Objectives
 from lakehouse.contracts.json_schema import producer_schemas
+from lakehouse.contracts.monitors import monitor
 from lakehouse.contracts.registry import consumers_of
 
 _NOTE = "<!-- Rendered by `python -m lakehouse.contracts --write`; edit the contract instead. -->"
@@ -60,7 +61,8 @@ def _index(every: Iterable[DatasetContract]) -> str:
             "",
             "| change | version | examples |",
             "|---|---|---|",
-            "| breaking | major | a column removed, renamed, retyped, newly required; a word not allowed any more; a stricter rule; "
+            "| breaking | major | a column removed, renamed, retyped, newly required; a word not allowed any more; "
+            "a rule of severity error or stop more, a stricter severity; "
             "a weaker objective |",
             "| additive | minor | an optional column, a word more, a rule of severity warning, a reader more |",
             "| editorial | patch | descriptions, owner, lineage |",
@@ -95,6 +97,7 @@ def _section(dataset: DatasetContract, every: list[DatasetContract]) -> list[str
         ("order of changes", dataset.sequence or ""),
         ("delivery", _delivery(dataset)),
         ("objectives", _objectives(dataset.objectives)),
+        ("monitored", _monitored(dataset)),
         ("writers", ", ".join(dataset.writer_groups)),
         ("rows", _rows(dataset)),
         ("contract", f"`{dataset.file}`"),
@@ -154,6 +157,11 @@ def _objectives(promised: Objectives) -> str:
         f"kept {_span(promised.retention)}" if promised.retention else "",
     ]
     return ", ".join(part for part in told if part)
+
+
+def _monitored(dataset: DatasetContract) -> str:
+    watched = monitor(dataset)
+    return f"every {_span(watched.every)}: {', '.join(map(str, watched.thresholds))}" if watched else ""
 
 
 def _span(span: timedelta) -> str:

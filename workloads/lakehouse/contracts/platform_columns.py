@@ -31,6 +31,7 @@ _BRONZE = (
     _column("source_file", "STRING", "Landing file the row came from"),
     _column("ingest_ts", "TIMESTAMP", "When bronze took the row in"),
     _column("run_id", "STRING", "Run that took the row in"),
+    _column("landed_ts", "TIMESTAMP", "When the landing file arrived: its last modification"),
 )
 _SILVER = (
     _column("_row_hash", "STRING", "SHA-256 over the typed, standardised columns", required=True),

@@ -32,11 +32,13 @@ def reader_options(bronze: DatasetContract) -> dict[str, str]:
 def landing_stream(spark: SparkSession, bronze: DatasetContract, landing: str) -> DataFrame:
     """The new files below `landing`. A file name is read once, however often it is delivered."""
     reader = spark.readStream.format("cloudFiles").options(**reader_options(bronze)).schema(landing_schema(bronze))
-    return reader.load(landing).select("*", F.col("_metadata.file_path").alias("source_file"))
+    return reader.load(landing).select(
+        "*", F.col("_metadata.file_path").alias("source_file"), F.col("_metadata.file_modification_time").alias("landed_ts")
+    )
 
 
 def bronze_rows(rows: DataFrame, bronze: DatasetContract, *, run_id: str) -> DataFrame:
-    """Rows of the landing files plus `source_file`, in the columns of the bronze table."""
+    """Rows of the landing files plus `source_file` and `landed_ts`, in the columns of the bronze table."""
     stamped = rows.withColumn("ingest_ts", F.current_timestamp()).withColumn("run_id", F.lit(run_id))
     return stamped.select(*column_names(bronze))
 

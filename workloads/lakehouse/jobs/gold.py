@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from lakehouse import merge
 from lakehouse.contracts import contract
 from lakehouse.gold.address import dim_address
 from lakehouse.gold.cases import case_metrics
@@ -24,6 +26,8 @@ from lakehouse.jobs.streams import progress
 from lakehouse.names import Catalogs
 from lakehouse.quality.accounting import recorded
 from lakehouse.quality.breaker import hold_back
+from lakehouse.quality.measures import PUBLICATIONS
+from lakehouse.schema import from_values
 
 # The marts of what changed share one stream, so they share a checkpoint, which is that of the one they began with.
 MARTS = "customer.dim_customer"
@@ -35,6 +39,7 @@ def main() -> None:
     spark = session()
     catalogs = parameters.catalogs
     hold_back(spark, catalogs, {system: contract(feed.dataset) for system, feed in FEEDS.items()})
+    started = datetime.now(UTC)
     history = start_history(spark, catalogs)
     marts = start_marts(spark, catalogs, run_id=parameters.run_id)
     # Both to their end, whichever fails.
@@ -43,8 +48,17 @@ def main() -> None:
     finally:
         history.awaitTermination()
     changed, grown = progress(marts), progress(history)
+    if changed or grown:
+        record_publication(spark, catalogs, started, run_id=parameters.run_id)
     print(f"marts of {catalogs.marts}: brought to {changed} changes of silver" if changed else f"marts of {catalogs.marts}: nothing new")
     print(f"{catalogs.table(contract(HISTORY)).dotted}: {f'brought to {grown} new versions' if grown else 'no new versions'}")
+
+
+def record_publication(spark: SparkSession, catalogs: Catalogs, started: datetime, *, run_id: str) -> None:
+    """What silver had when the run began is in the marts now: the end of the way by which freshness is measured."""
+    dataset = contract(PUBLICATIONS)
+    row = {"run_id": run_id, "started_ts": started.isoformat(), "published_ts": datetime.now(UTC).isoformat()}
+    merge.insert_missing(from_values(spark, dataset, [row]), catalogs.table(dataset), dataset.key)
 
 
 def start_marts(spark: SparkSession, catalogs: Catalogs, *, run_id: str) -> StreamingQuery:

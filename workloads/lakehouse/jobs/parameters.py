@@ -14,6 +14,7 @@ from lakehouse.names import Catalogs
 
 _CATALOGS = ("raw_catalog", "curated_catalog", "marts_catalog", "ai_catalog")
 MINIMUM_RETENTION_HOURS = 168
+WINDOW_DAYS = 7
 AVAILABLE_NOW, CONTINUOUS = "available_now", "continuous"
 
 
@@ -31,6 +32,8 @@ class Parameters:
     corrections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     dry_run: bool = False
     batch_run_id: str = ""
+    window_days: int = WINDOW_DAYS
+    enforce: bool = False
 
 
 def parse(
@@ -42,6 +45,7 @@ def parse(
     kafka: bool = False,
     replay: bool = False,
     acceptance: bool = False,
+    kpis: bool = False,
 ) -> Parameters:
     """Exits with status 2 and a line that names the parameter when one is missing, unknown or wrong."""
     parser = argparse.ArgumentParser(prog=job, allow_abbrev=False)
@@ -64,6 +68,9 @@ def parse(
     if acceptance:
         parser.add_argument("--batch_run_id", required=True, type=_said, help="run of silver that is held back")
         parser.add_argument("--reason", required=True, type=_said)
+    if kpis:
+        parser.add_argument("--window_days", default=WINDOW_DAYS, type=_days, metavar="DAYS", help="how far back figures look")
+        parser.add_argument("--enforce", default="false", choices=("true", "false"), help="fail where an objective is missed")
     found = vars(parser.parse_args(sys.argv[1:] if arguments is None else arguments))
     return Parameters(
         catalogs=Catalogs(**{name.removesuffix("_catalog"): found[name] for name in _CATALOGS}),
@@ -76,6 +83,8 @@ def parse(
         corrections=found.get("corrections", {}),
         dry_run=found.get("dry_run") == "true",
         batch_run_id=found.get("batch_run_id", ""),
+        window_days=found.get("window_days", WINDOW_DAYS),
+        enforce=found.get("enforce") == "true",
     )
 
 
@@ -83,6 +92,12 @@ def _said(value: str) -> str:
     if not value.strip():
         raise argparse.ArgumentTypeError("says nothing")
     return value
+
+
+def _days(value: str) -> int:
+    if not value.isdigit() or not 1 <= int(value) <= 30:
+        raise argparse.ArgumentTypeError(f"{value!r} is no number of days from 1 to 30: tables keep the times of their commits no longer")
+    return int(value)
 
 
 def _corrections(value: str) -> Mapping[str, Mapping[str, str]]:

@@ -1,15 +1,24 @@
-"""Where the rows of a batch went, by landing file: in = written + duplicate + superseded + quarantined."""
+"""Where the rows of a batch went, by landing file: in = written + duplicate + superseded + quarantined. And which rules they broke.
+
+All of it is one aggregation over the judged rows, so that the figures of the rules cost no second look at the batch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from lakehouse.contracts import DatasetContract
-from lakehouse.quality.rules import ERRORS, WARNINGS
+from lakehouse.contracts import DatasetContract, Severity
+from lakehouse.quality.rules import ERRORS, WARNINGS, JudgedRule
 from lakehouse.silver.outcome import OUTCOME, OUTCOMES
+
+# Rows that break each rule, in the order of the rules; and the least key among those that break each rule of severity stop.
+FAILED = "_failed"
+EXAMPLES = "_examples"
+LANDED = "landed_ts"
 
 
 class RowsLost(RuntimeError):
@@ -27,12 +36,17 @@ class BatchTotals:
     quarantined: int
 
 
-def accounting(rows: DataFrame, silver: DatasetContract, *, batch_id: int, run_id: str) -> DataFrame:
-    """Rows with `_outcome` → one row a landing file, in the columns of platform.batch_accounting."""
+def accounting(rows: DataFrame, silver: DatasetContract, rules: Sequence[JudgedRule], *, batch_id: int, run_id: str) -> DataFrame:
+    """Rows with `_outcome` → one row a landing file, in the columns of platform.batch_accounting, with `_failed` and `_examples`."""
+    stops = [rule for rule in rules if rule.severity is Severity.STOP]
+    example = F.to_json(F.struct(*[name for name in silver.key if silver.column(name).pii is None]))
     counts = rows.groupBy(F.col("_source_file").alias("source_file")).agg(
         F.count("*").alias("rows_in"),
         *[F.count_if(F.col(OUTCOME) == outcome).alias(f"rows_{outcome}") for outcome in OUTCOMES],
         F.count_if((F.size(WARNINGS) > 0) & (F.size(ERRORS) == 0)).alias("rows_warned"),
+        (F.max(LANDED) if LANDED in rows.columns else F.lit(None).cast("timestamp")).alias(LANDED),
+        F.array(*[F.count_if(_breaks(rule)) for rule in rules]).cast("array<bigint>").alias(FAILED),
+        F.array(*[F.min(F.when(_breaks(rule), example)) for rule in stops]).cast("array<string>").alias(EXAMPLES),
     )
     return counts.select(
         F.lit(silver.system).alias("system"),
@@ -44,7 +58,14 @@ def accounting(rows: DataFrame, silver: DatasetContract, *, batch_id: int, run_i
         "rows_warned",
         F.lit(run_id).alias("run_id"),
         F.current_timestamp().alias("recorded_ts"),
+        LANDED,
+        FAILED,
+        EXAMPLES,
     )
+
+
+def _breaks(rule: JudgedRule) -> Column:
+    return F.array_contains(ERRORS if rule.severity.refuses else WARNINGS, rule.reason)
 
 
 def recorded(files: list[Row], account: DataFrame) -> DataFrame:

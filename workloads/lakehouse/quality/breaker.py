@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 from lakehouse.contracts import DatasetContract, contract
 from lakehouse.names import Catalogs
 from lakehouse.quality.replay import HELD
+from lakehouse.quality.stop import ACCEPTED
 
 ACCOUNT = "platform.batch_accounting"
-ACCEPTED = "platform.accepted_batches"
 
 
 class BatchBelowObjective(RuntimeError):

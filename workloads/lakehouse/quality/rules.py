@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Column as SparkColumn
@@ -100,21 +101,43 @@ RULES: dict[str, Rule] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class JudgedRule:
+    """A rule that rows are judged by: `name` is `column.rule`, `reason` what `_errors` or `_warnings` hold of a row that breaks it."""
+
+    name: str
+    severity: Severity
+    reason: str
+
+
+def contract_rules(dataset: DatasetContract) -> list[tuple[JudgedRule, SparkColumn]]:
+    """What the contract requires and every rule it names, each with the condition that is true where a row breaks it.
+
+    A second rule of the same name on a column has its number in the name, too.
+    """
+    found: list[tuple[JudgedRule, SparkColumn]] = []
+    for column in dataset.declared_columns:
+        if column.required:
+            typed = F.exists(F.col(ERRORS), _is_about(column.name))
+            rule = JudgedRule(name=f"{column.name}.required", severity=Severity.ERROR, reason=f"{column.name}: is required")
+            found.append((rule, F.col(column.name).isNull() & ~typed))
+        for position, declared in enumerate(column.quality):
+            broken, what = RULES[declared.implementation](column, declared.arguments)
+            number = sum(other.implementation == declared.implementation for other in column.quality[:position])
+            name = f"{column.name}.{declared.implementation}{f'#{number}' if number else ''}"
+            found.append((JudgedRule(name=name, severity=declared.severity, reason=f"{column.name}: {what}"), broken))
+    return found
+
+
 def judged(rows: DataFrame, dataset: DatasetContract) -> DataFrame:
-    """Rows with typing errors in `_errors` (array) → the same with every broken rule appended there, or to `_warnings`.
+    """Rows with typing errors in `_errors` (array) → the same with the reason of every broken rule appended there, or to `_warnings`.
 
     Needs `_ingest_ts`. A column that already has a typing error is not reported missing as well.
     """
     errors: list[SparkColumn] = []
     warnings: list[SparkColumn] = []
-    for column in dataset.declared_columns:
-        if column.required:
-            typed = F.exists(F.col(ERRORS), _is_about(column.name))
-            errors.append(F.when(F.col(column.name).isNull() & ~typed, F.lit(f"{column.name}: is required")))
-        for rule in column.quality:
-            broken, what = RULES[rule.implementation](column, rule.arguments)
-            message = F.when(broken, F.lit(f"{column.name}: {what}"))
-            (errors if rule.severity is Severity.ERROR else warnings).append(message)
+    for rule, broken in contract_rules(dataset):
+        (errors if rule.severity.refuses else warnings).append(F.when(broken, F.lit(rule.reason)))
     return rows.withColumns(
         {ERRORS: F.concat(F.col(ERRORS), _present(errors)), WARNINGS: _present(warnings)},
     )

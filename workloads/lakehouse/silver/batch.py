@@ -10,8 +10,10 @@ from lakehouse import merge
 from lakehouse.append import MicroBatch, append_once
 from lakehouse.contracts import DatasetContract, Kind, contract, load_contracts, of_system
 from lakehouse.names import Catalogs
-from lakehouse.quality.accounting import BatchTotals, accounting, recorded, totals
+from lakehouse.quality.accounting import EXAMPLES, FAILED, LANDED, BatchTotals, accounting, recorded, totals
 from lakehouse.quality.quarantine import quarantined_rows
+from lakehouse.quality.rule_results import RESULTS, rule_results, silver_rules
+from lakehouse.quality.stop import found_stops, hold_whole
 from lakehouse.silver.outcome import against_target, prepared, ranked, version_rows, written_rows
 
 
@@ -38,15 +40,23 @@ class SilverTables:
 
 
 def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals:
-    """Writes account, quarantine, history, then silver. A retry of the batch finds what was written and adds nothing to it."""
-    silver = tables.silver
-    target = batch.sparkSession.read.table(catalogs.table(silver).dotted)
-    rows = against_target(ranked(prepared(batch, tables.bronze, silver), silver), target, silver).persist()
+    """Writes account and figures, quarantine, history, then silver. A retry of the batch finds what was written and adds nothing to it.
+
+    Raises BatchStopped before it writes any of them.
+    """
+    silver, spark = tables.silver, batch.sparkSession
+    target = spark.read.table(catalogs.table(silver).dotted)
+    judged = prepared(batch, tables.bronze, silver, carried=(LANDED,))
+    rows = against_target(ranked(judged, silver), target, silver).persist()
     try:
-        account = accounting(rows, silver, batch_id=at.batch_id, run_id=run_id)
+        rules = silver_rules(silver)
+        account = accounting(rows, silver, rules, batch_id=at.batch_id, run_id=run_id)
         files = account.collect()
         sums = totals(files)
-        append_once(recorded(files, account), catalogs.table(tables.accounting), at)
+        hold_whole(spark, catalogs, found_stops(files, rules, silver), silver, at, run_id=run_id)
+        append_once(recorded(files, account.drop(FAILED, EXAMPLES)), catalogs.table(tables.accounting), at)
+        figures = rule_results(spark, files, rules, silver, batch_id=at.batch_id, run_id=run_id)
+        append_once(figures, catalogs.table(contract(RESULTS)), at)
         if sums.quarantined:
             append_once(quarantined_rows(rows, silver, run_id=run_id), catalogs.table(tables.quarantine), at)
         if tables.history and sums.rows_in > sums.quarantined:

@@ -8,15 +8,23 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contracts import Column, DatasetContract
+from lakehouse.contracts import Column, DatasetContract, Severity
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
-from lakehouse.quality.rules import ERRORS
+from lakehouse.quality.rules import ERRORS, JudgedRule
 from lakehouse.schema import declared_names
 
 PAYLOAD = "_payload"
 _ISO_TIMESTAMP = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$"
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _REPLACEMENT = "\ufffd"
+_UNREADABLE, _BAD_TEXT = "row: cannot be parsed", "row: is not valid UTF-8 text"
+
+
+def typing_rules(silver: DatasetContract) -> list[JudgedRule]:
+    """What `typed` itself judges a row by."""
+    types = [(f"{column.name}.type", _typing_reason(column)) for column in _sourced(silver) if column.physical_type != "STRING"]
+    named = [("row.readable", _UNREADABLE), ("row.utf8", _BAD_TEXT), *types]
+    return [JudgedRule(name=name, severity=Severity.ERROR, reason=reason) for name, reason in named]
 
 
 def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract, *, carried: Sequence[str] = ()) -> DataFrame:
@@ -24,7 +32,7 @@ def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract, *, 
 
     Blank text is null. Derived columns are not there yet; `carried` ones stay as they are.
     """
-    sourced = [column for column in silver.declared_columns if column.source]
+    sourced = _sourced(silver)
     payload = F.to_json(F.struct(*declared_names(bronze), RESCUED, CORRUPT))
     errors = [_line_error(), *[_typing_error(column) for column in sourced if column.physical_type != "STRING"]]
     return rows.select(
@@ -35,6 +43,10 @@ def typed(rows: DataFrame, bronze: DatasetContract, silver: DatasetContract, *, 
         F.col("ingest_ts").alias("_ingest_ts"),
         *carried,
     )
+
+
+def _sourced(silver: DatasetContract) -> list[Column]:
+    return [column for column in silver.declared_columns if column.source]
 
 
 def text(name: str) -> SparkColumn:
@@ -53,17 +65,20 @@ def _value(column: Column) -> SparkColumn:
 
 
 def _typing_error(column: Column) -> SparkColumn:
-    names = {"TIMESTAMP": "an ISO 8601 time with offset", "DATE": "a date yyyy-MM-dd"}
-    what = names.get(column.physical_type, f"of type {column.physical_type}")
     broken = text(str(column.source)).isNotNull() & _value(column).isNull()
-    return F.when(broken, F.lit(f"{column.name}: is not {what}"))
+    return F.when(broken, F.lit(_typing_reason(column)))
+
+
+def _typing_reason(column: Column) -> str:
+    names = {"TIMESTAMP": "an ISO 8601 time with offset", "DATE": "a date yyyy-MM-dd"}
+    return f"{column.name}: is not {names.get(column.physical_type, f'of type {column.physical_type}')}"
 
 
 def _line_error() -> SparkColumn:
-    return F.when(F.col(CORRUPT).isNotNull(), F.lit("row: cannot be parsed"))
+    return F.when(F.col(CORRUPT).isNotNull(), F.lit(_UNREADABLE))
 
 
 def _encoding_error(payload: SparkColumn) -> SparkColumn:
     """Readers put U+FFFD where bytes are not UTF-8; nothing our sources write contains it or a NUL."""
     bad = payload.contains(_REPLACEMENT) | payload.contains("\\u0000")
-    return F.when(bad, F.lit("row: is not valid UTF-8 text"))
+    return F.when(bad, F.lit(_BAD_TEXT))

@@ -16,11 +16,13 @@ from lakehouse.append import MicroBatch, append_once
 from lakehouse.contracts import DatasetContract, contract
 from lakehouse.contracts.registry import dead_letter_of, topic
 from lakehouse.names import Catalogs
-from lakehouse.quality.accounting import BatchTotals, accounting, recorded, totals
+from lakehouse.quality.accounting import EXAMPLES, FAILED, BatchTotals, accounting, recorded, totals
+from lakehouse.quality.rule_results import RESULTS, of_topic, rule_results
 from lakehouse.quality.rules import ERRORS
+from lakehouse.quality.stop import found_stops, hold_whole
 from lakehouse.schema import column_names
 from lakehouse.silver.outcome import DUPLICATE, OUTCOME, QUARANTINED, WRITTEN
-from lakehouse.streaming.messages import judged_messages
+from lakehouse.streaming.messages import judged_messages, message_rules
 
 LATE_AFTER = "INTERVAL 1 HOUR"
 
@@ -48,17 +50,25 @@ class EventTables:
 
 
 def write_batch(messages: DataFrame, at: MicroBatch, tables: EventTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals | None:
-    """The account first, so that it tells what the first attempt found; None for a batch without a message."""
+    """The account first, so that it tells what the first attempt found; None for a batch without a message.
+
+    Raises BatchStopped before it writes anything.
+    """
     spark = messages.sparkSession
     known = spark.read.table(catalogs.table(tables.events).dotted)
     rows = outcomes(judged_messages(messages, tables.topic, tables.events), recent(known, tables.topic), tables.events).persist()
     try:
-        account = accounting(rows, tables.events, batch_id=at.batch_id, run_id=run_id)
+        rules = message_rules(tables.topic, tables.events)
+        account = accounting(rows, tables.events, rules, batch_id=at.batch_id, run_id=run_id)
         partitions = account.collect()
         if not partitions:
             return None
         sums = totals(partitions)
-        append_once(recorded(partitions, account), catalogs.table(tables.accounting), at)
+        hold_whole(spark, catalogs, found_stops(partitions, rules, tables.events), tables.events, at, run_id=run_id)
+        append_once(recorded(partitions, account.drop(FAILED, EXAMPLES)), catalogs.table(tables.accounting), at)
+        whole = of_topic(partitions, tables.topic.topic.name if tables.topic.topic else tables.topic.name)
+        figures = rule_results(spark, whole, rules, tables.events, batch_id=at.batch_id, run_id=run_id)
+        append_once(figures, catalogs.table(contract(RESULTS)), at)
         if sums.quarantined:
             letters = catalogs.table(tables.dead_letters)
             append_once(missing(dead_letters(rows, run_id=run_id), spark.read.table(letters.dotted), tables), letters, at)

@@ -6,17 +6,18 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakehouse.contracts import Column, DatasetContract
+from lakehouse.contracts import Column, DatasetContract, Severity
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
-from lakehouse.quality.rules import ERRORS, judged
+from lakehouse.quality.rules import ERRORS, JudgedRule, contract_rules, judged
 from lakehouse.schema import declared_names, landing_schema
-from lakehouse.silver.typed import typed
+from lakehouse.silver.typed import typed, typing_rules
 
 # What Kafka says of a message; kept with the row up to the table.
 KAFKA = ("topic", "partition", "offset", "timestamp", "key", "value")
 _TEXT = "_text"
 _MESSAGE = "_message"
 _VARIANT = "_variant"
+_EMPTY, _BAD_TEXT, _NO_OBJECT = "message: is empty", "message: is not valid UTF-8 text", "message: is no JSON object"
 
 
 def judged_messages(messages: DataFrame, topic: DatasetContract, silver: DatasetContract) -> DataFrame:
@@ -51,6 +52,14 @@ def judged_messages(messages: DataFrame, topic: DatasetContract, silver: Dataset
     return checked.withColumn(ERRORS, errors).drop("_broken", "_mistyped")
 
 
+def message_rules(topic: DatasetContract, silver: DatasetContract) -> list[JudgedRule]:
+    """Every rule that `judged_messages` judges by; what is no row at all comes first."""
+    named = [("message.present", _EMPTY), ("message.utf8", _BAD_TEXT), ("message.object", _NO_OBJECT)]
+    named += [(f"{column.name}.json_type", _text_reason(column)) for column in _texts(topic)]
+    own = [JudgedRule(name=name, severity=Severity.ERROR, reason=reason) for name, reason in named]
+    return [*own, *typing_rules(silver), *(rule for rule, _ in contract_rules(topic))]
+
+
 def _text() -> SparkColumn:
     """Null where the bytes are no text."""
     text = F.col("value").cast("string")
@@ -59,24 +68,31 @@ def _text() -> SparkColumn:
 
 def _unreadable() -> SparkColumn:
     return (
-        F.when(F.col("value").isNull(), F.lit("message: is empty"))
-        .when(F.col(_TEXT).isNull(), F.lit("message: is not valid UTF-8 text"))
+        F.when(F.col("value").isNull(), F.lit(_EMPTY))
+        .when(F.col(_TEXT).isNull(), F.lit(_BAD_TEXT))
         .when(
             F.col(_VARIANT).isNull() | F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_shape(F.col(_VARIANT)).startswith("OBJECT"),
-            F.lit("message: is no JSON object"),
+            F.lit(_NO_OBJECT),
         )
     )
 
 
 def _mistyped(topic: DatasetContract) -> SparkColumn:
     """from_json makes text of any value, `{"contact_id": {}}` and `{"contact_id": 7}` too; the contract does not."""
-    errors = [_text_error(column) for column in topic.declared_columns if column.physical_type in ("STRING", "TIMESTAMP", "DATE")]
-    return F.array_compact(F.array(*errors))
+    return F.array_compact(F.array(*[_text_error(column) for column in _texts(topic)]))
+
+
+def _texts(topic: DatasetContract) -> list[Column]:
+    return [column for column in topic.declared_columns if column.physical_type in ("STRING", "TIMESTAMP", "DATE")]
+
+
+def _text_reason(column: Column) -> str:
+    return f"{column.name}: is no JSON string"
 
 
 def _text_error(column: Column) -> SparkColumn:
     shape = _shape(F.try_variant_get(_VARIANT, f"$.{column.name}", "variant"))
-    return F.when(~shape.isin("STRING", "VOID"), F.lit(f"{column.name}: is no JSON string"))
+    return F.when(~shape.isin("STRING", "VOID"), F.lit(_text_reason(column)))
 
 
 def _shape(value: SparkColumn) -> SparkColumn:

@@ -18,6 +18,7 @@ def _facts(call: Call) -> dict[str, Any]:
         "workspaces": call.estate.ask("arm.workspaces"),
         "resources": call.estate.ask("arm.resource_counts"),
         "tables": facts.tables(call.estate),
+        "quality": facts.quality(call.estate),
         "runs": facts.runs(call.estate),
     }
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow.parquet
 
@@ -50,6 +51,21 @@ def table_facts(location: Path) -> TableFacts | None:
     counts = list(live.values())
     known = [count for count in counts if count is not None]
     return TableFacts(version=int(commits[-1].stem), rows=sum(known) if len(known) == len(counts) else None, files=len(counts))
+
+
+def last_append(location: Path) -> list[dict[str, Any]]:
+    """The rows that the last commit with data added: of a table that is only ever appended to, those of its latest run.
+
+    Compaction adds files, too, but no data: its commits say so and are passed over.
+    """
+    log = location / "_delta_log"
+    commits = sorted((path for path in log.glob("*.json") if path.stem.isdigit()), reverse=True) if log.is_dir() else []
+    for commit in commits:
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        added = [action["add"]["path"] for action in actions if action.get("add", {}).get("dataChange")]
+        if added:
+            return [row for name in added for row in pyarrow.parquet.read_table(location / unquote(name)).to_pylist()]
+    return []
 
 
 def _file_key(action: dict[str, Any]) -> str:

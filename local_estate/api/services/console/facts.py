@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local_estate.api.kernel.call import Estate
-from local_estate.api.services.console.delta_log import table_facts
+from local_estate.api.services.console.delta_log import last_append, table_facts
+
+_FIGURES = "platform.quality_kpis"
 
 
 def local_directory(estate: Estate, url: str) -> Path | None:
@@ -35,6 +38,45 @@ def tables(estate: Estate) -> list[dict[str, Any]]:
             }
         )
     return sorted(listed, key=lambda table: str(table["name"]))
+
+
+def quality(estate: Estate) -> list[dict[str, Any]]:
+    """What the job quality_kpis found out last in each environment, by layer.
+
+    `{"layer", "met", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst"}`: the rates are those of the
+    poorest dataset, `worst` names a figure that is missed. An environment whose figures were never measured has none.
+    """
+    found = []
+    for table in estate.ask("unity_catalog.tables"):
+        directory = local_directory(estate, table.get("storage_location") or "")
+        if table["full_name"].endswith(f".{_FIGURES}") and directory:
+            environment = table["full_name"].removesuffix(f"raw.{_FIGURES}")
+            found += quality_by_layer(environment, last_append(directory))
+    return found
+
+
+def quality_by_layer(environment: str, figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    layers = []
+    for layer in [name for name in ("raw", "curated", "marts", "ai") if any(row["layer"] == name for row in figures)]:
+        mine = [row for row in figures if row["layer"] == layer]
+        missed = sorted(f"{row['dataset']} {row['kpi']}" for row in mine if row["result"] == "missed")
+
+        def poorest(kpi: str, choose: Callable[[list[float]], float], rows: list[dict[str, Any]] = mine) -> float | None:
+            values = [row["value"] for row in rows if row["kpi"] == kpi and row["value"] is not None]
+            return choose(values) if values else None
+
+        layers.append(
+            {
+                "layer": f"{environment}{layer}",
+                "met": sum(row["result"] == "met" for row in mine),
+                "missed": len(missed),
+                "not_measured": sum(row["result"] == "not measured" for row in mine),
+                "pass_rate_pct": poorest("pass_rate_pct", min),
+                "freshness_p95_seconds": poorest("freshness_p95_seconds", max),
+                "worst": missed[0] if missed else "",
+            }
+        )
+    return layers
 
 
 def runs(estate: Estate, limit: int = 50) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def render(facts: Mapping[str, Any]) -> str:
         ("recent runs", f"{succeeded} of {len(runs)} succeeded" if runs else 0),
         ("store writes", facts["writes"]),
     ]
+    quality_columns = ("layer", "met", "missed", "not measured", "least pass rate, %", "freshness p95, s", "missed: the first")
     run_columns = ("job", "run id", "result", "seconds", "started")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -42,12 +43,15 @@ def render(facts: Mapping[str, Any]) -> str:
 <div class="tiles">{"".join(f'<div class="tile"><b>{_text(value)}</b>{escape(name)}</div>' for name, value in tiles)}</div>
 <h2>Workspaces</h2>{_table(("name", "address", "id"), ((w["name"], w["workspace_url"], w["workspace_id"]) for w in facts["workspaces"]))}
 <h2>Tables</h2>{_table(("table", "rows", "files", "version"), ((t["name"], t["rows"], t["files"], t["version"]) for t in tables))}
+<h2>Quality</h2>{_table(quality_columns, (tuple(q[column] for column in _QUALITY) for q in facts["quality"]))}
 <h2>Runs</h2>{_table(run_columns, ((r["job"], r["run_id"], r["result"], r["seconds"], _when(r)) for r in runs))}
 <h2>Azure resources by type</h2>{_table(("type", "count"), sorted(facts["resources"].items()))}
 </body></html>"""
 
 
-_NUMBERS = {"rows", "files", "version", "seconds", "count", "run id", "id"}
+_QUALITY = ("layer", "met", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst")
+_NUMBERS = {"rows", "files", "version", "seconds", "count", "run id", "id", "met", "missed", "not measured"}
+_NUMBERS |= {"least pass rate, %", "freshness p95, s"}
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expectations import must_hold, should_hold
+from expectations import must_hold, must_never_break, should_hold
 from pyspark import pipelines as dp
 from pyspark.sql import DataFrame, SparkSession
 from settings import places
@@ -22,6 +22,7 @@ def events(system: str, source: str, table: str) -> None:
     bronze, silver = of_system(system, Kind.BRONZE), of_system(system, Kind.SILVER)
 
     @dp.temporary_view(name=f"{table}_judged")
+    @dp.expect_all_or_fail(must_never_break(silver))
     @dp.expect_all(should_hold(silver))
     @dp.expect_all_or_drop(must_hold(silver))
     def judged() -> DataFrame:
