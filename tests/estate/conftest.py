@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from databricks.sdk import AccountClient, WorkspaceClient
 from databricks.sdk.service.sql import StatementResponse, StatementState
+from databricks.sdk.service.workspace import ImportFormat
 
 from local_estate import bring_up, facts, tenancy
 from local_estate.day.run import StepResult
@@ -70,6 +73,25 @@ class Deployed:
             time.sleep(0.2)
             answer = client.statement_execution.get_statement(answer.statement_id or "")
         return answer
+
+    def submit(self, client: WorkspaceClient, source: str, *parameters: str, wheel: bool = False) -> int:
+        """Starts a one-time run of a Python file as `client`, with the deployed wheel where it is wanted; the run's id."""
+        path = f"/Shared/{uuid.uuid4().hex}.py"
+        self.workspace.workspace.mkdirs("/Shared")
+        self.workspace.workspace.import_(path, content=base64.b64encode(source.encode()).decode(), format=ImportFormat.RAW)
+        spec = {"environment_version": "4", **({"dependencies": [self.outputs["wheel"]]} if wheel else {})}
+        task = {"task_key": "probe", "spark_python_task": {"python_file": path, "parameters": list(parameters)}, "environment_key": "e"}
+        body = {"run_name": "probe", "tasks": [task], "environments": [{"environment_key": "e", "spec": spec}]}
+        submitted: Any = client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
+        return int(submitted["run_id"])
+
+    def told(self, client: WorkspaceClient, run_id: int) -> Any:
+        """What the run printed as JSON after `TOLD `, once it has ended."""
+        run = client.jobs.wait_get_run_job_terminated_or_skipped(run_id)
+        output = client.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
+        line = next((line for line in (output.logs or "").splitlines() if line.startswith("TOLD ")), None)
+        assert line, output.error or output.logs
+        return json.loads(line.removeprefix("TOLD "))
 
     def counts(self) -> dict[str, int | None]:
         return {table["name"]: table["rows"] for table in facts.collect(self.paths)["tables"]}

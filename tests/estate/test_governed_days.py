@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.workspace import ImportFormat
 
 from local_estate.day import landing
 from local_estate.day.run import StepResult
@@ -83,28 +80,13 @@ for name, read in {
         told[name] = "read " + str(bool(read()))
     except Exception as error:
         told[name] = str(error)[:400]
-print("PROBE " + json.dumps(told))
+print("TOLD " + json.dumps(told))
 """
 
 
 def test_a_job_of_the_analyst_is_denied_by_name_by_path_and_in_writing(deployed: Deployed, analyst: WorkspaceClient) -> None:
     location = deployed.workspace.tables.get("dev_ep_raw.cmdm.cmdm_bronze").storage_location
-    me = analyst.current_user.me().user_name
-    folder = f"/Users/{me}"
-    deployed.workspace.workspace.mkdirs("/Shared")
-    path = "/Shared/probe.py"
-    deployed.workspace.workspace.import_(path, content=base64.b64encode(PROBE.encode()).decode(), format=ImportFormat.RAW, overwrite=True)
-    task = {"task_key": "probe", "spark_python_task": {"python_file": path, "parameters": [location]}, "environment_key": "e"}
-    body = {
-        "run_name": f"probe of {folder}",
-        "tasks": [task],
-        "environments": [{"environment_key": "e", "spec": {"environment_version": "4"}}],
-    }
-    submitted: Any = analyst.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
-    run = analyst.jobs.wait_get_run_job_terminated_or_skipped(int(submitted["run_id"]))
-    output = analyst.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
-    line = next(line for line in (output.logs or "").splitlines() if line.startswith("PROBE "))
-    told = json.loads(line.removeprefix("PROBE "))
+    told = deployed.told(analyst, deployed.submit(analyst, PROBE, str(location)))
     assert told.pop("allowed") == "read True"
     assert all("does not have" in message for message in told.values()), told
     assert set(told) == {"table", "location", "landing", "write"}

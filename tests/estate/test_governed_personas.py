@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import pytest
 from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.workspace import ImportFormat
 
 from local_estate.day.run import StepResult
 from tests.estate.conftest import Deployed
@@ -60,38 +57,20 @@ for table in sys.argv[1:]:
             told[f"{table} {way}"] = {"rows": len(rows), **{column: found[:400] for column, found in seen.items()}}
         except Exception as error:
             told[f"{table} {way}"] = str(error)[:300]
-print("PROBE " + json.dumps(told))
+print("TOLD " + json.dumps(told))
 """
 
 
 @pytest.fixture(scope="module")
 def clients(deployed: Deployed, day_one: list[StepResult]) -> dict[str, WorkspaceClient]:
-    deployed.workspace.workspace.mkdirs("/Shared")
-    content = base64.b64encode(PROBE.encode()).decode()
-    deployed.workspace.workspace.import_("/Shared/personas.py", content=content, format=ImportFormat.RAW, overwrite=True)
     return {name: deployed.member(f"sp-test-{name.replace(' ', '-')}", *groups) for name, groups in PERSONAS.items()}
 
 
 @pytest.fixture(scope="module")
-def told(clients: dict[str, WorkspaceClient]) -> dict[str, dict[str, Any]]:
+def told(deployed: Deployed, clients: dict[str, WorkspaceClient]) -> dict[str, dict[str, Any]]:
     """What each persona was shown, by `<table> <way>`: all four jobs side by side."""
-    task = {"task_key": "probe", "spark_python_task": {"python_file": "/Shared/personas.py", "parameters": [WHOLE, DIMENSION, SILVER]}}
-    body = {
-        "run_name": "personas",
-        "tasks": [{**task, "environment_key": "e"}],
-        "environments": [{"environment_key": "e", "spec": {"environment_version": "4"}}],
-    }
-    started = {name: client.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body) for name, client in clients.items()}
-    return {name: _printed(clients[name], int(answer["run_id"])) for name, answer in started.items()}  # type: ignore[index]
-
-
-def _printed(client: WorkspaceClient, run_id: int) -> dict[str, Any]:
-    run = client.jobs.wait_get_run_job_terminated_or_skipped(run_id)
-    output = client.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
-    line = next((line for line in (output.logs or "").splitlines() if line.startswith("PROBE ")), None)
-    assert line, output.error or output.logs
-    found: dict[str, Any] = json.loads(line.removeprefix("PROBE "))
-    return found
+    started = {name: deployed.submit(client, PROBE, WHOLE, DIMENSION, SILVER) for name, client in clients.items()}
+    return {name: deployed.told(clients[name], run_id) for name, run_id in started.items()}
 
 
 def _every_way(told: dict[str, Any], table: str) -> dict[str, Any]:
