@@ -100,7 +100,7 @@ def governed(home: Path) -> Governed:
             raise ApiError("RESOURCE_DOES_NOT_EXIST", f"The container of {url} does not exist.")
         return directory
 
-    estate.answers.update(SERVICE.provides | TAG_POLICIES.provides)
+    estate.answers.update({**SERVICE.provides, **TAG_POLICIES.provides})
     estate.answers.update(
         {
             "identity.principal": lambda _, id="", name="": (
