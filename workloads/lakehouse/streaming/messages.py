@@ -31,7 +31,8 @@ def judged_messages(messages: DataFrame, topic: DatasetContract, silver: Dataset
         *KAFKA,
         _TEXT,
         F.from_json(_TEXT, landing_schema(topic), options).alias(_MESSAGE),
-        F.try_parse_json(_TEXT).alias(_VARIANT),
+        # In brackets, because both parsers stop after the first value: of two objects in a message the second would be lost without a word.
+        F.try_parse_json(F.concat(F.lit("["), F.col(_TEXT), F.lit("]"))).alias(_VARIANT),
     )
     broken, mistyped, absent = _unreadable(), _mistyped(topic), F.lit(None).cast("string")
     rows = parsed.select(
@@ -61,11 +62,14 @@ def _unreadable() -> SparkColumn:
     return (
         F.when(F.col("value").isNull(), F.lit("message: is empty"))
         .when(F.col(_TEXT).isNull(), F.lit("message: is not valid UTF-8 text"))
-        .when(
-            F.col(_VARIANT).isNull() | F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_shape(F.col(_VARIANT)).startswith("OBJECT"),
-            F.lit("message: is no JSON object"),
-        )
+        .when(F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_is_one_object(), F.lit("message: is no JSON object"))
     )
+
+
+def _is_one_object() -> SparkColumn:
+    first, second = (F.try_variant_get(_VARIANT, f"$[{number}]", "variant") for number in (0, 1))
+    closed = F.col(_TEXT).rlike(r"\}\s*$")
+    return F.coalesce(_shape(first).startswith("OBJECT") & closed, F.lit(False)) & second.isNull()
 
 
 def _mistyped(topic: DatasetContract) -> SparkColumn:
@@ -75,7 +79,7 @@ def _mistyped(topic: DatasetContract) -> SparkColumn:
 
 
 def _text_error(column: Column) -> SparkColumn:
-    shape = _shape(F.try_variant_get(_VARIANT, f"$.{column.name}", "variant"))
+    shape = _shape(F.try_variant_get(_VARIANT, f"$[0].{column.name}", "variant"))
     return F.when(~shape.isin("STRING", "VOID"), F.lit(f"{column.name}: is no JSON string"))
 
 
