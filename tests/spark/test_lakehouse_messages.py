@@ -59,7 +59,7 @@ VALUES: dict[str, tuple[bytes | None, str | None]] = {
     "a tombstone": (None, "message: is empty"),
     "no byte": (b"", "message: is no JSON object"),
     "bad UTF-8": (good(note="caf\u00e9").replace(b"\\u00e9", b"\xe9"), "message: is not valid UTF-8 text"),
-    "half a surrogate pair": (good(note="x").replace(b'"x"', b'"\\ud83d"'), "row: is not valid UTF-8 text"),
+    "half a surrogate pair": (good(note="x").replace(b'"x"', b'"\\ud83d"'), "message: is no JSON object"),
     "a NUL": (good(note="a\0b"), "row: is not valid UTF-8 text"),
     "a raw NUL": (good(note="ab").replace(b'"ab"', b'"a\0b"'), "message: is no JSON object"),
     "120,000 deep": (b'{"note":' * 120_000 + b"1" + b"}" * 120_000, "message: is no JSON object"),
