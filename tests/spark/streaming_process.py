@@ -44,7 +44,9 @@ def main() -> None:
     parser.add_argument("--die", default="", metavar="WHEN/TABLE", help="before or after one of the writes")
     given = parser.parse_args()
     if given.die:
-        die(*given.die.split("/"))
+        when, _, table = given.die.partition("/")
+        owner, name = WRITES[table]
+        setattr(owner, name, ending(getattr(owner, name), when, table, kill))
     catalogs = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=given.folder)
     with local_session(given.folder / "warehouse") as spark:
         create_tables(spark, catalogs)
@@ -53,20 +55,22 @@ def main() -> None:
         follow(spark, parameters, options, messages_a_batch=MESSAGES_A_BATCH, every="100 milliseconds")
 
 
-def die(when: str, table: str) -> None:
-    """`kill -9` of this process and its JVM, just before or just after a write: the moments to lose something, or to repeat it."""
-    owner, name = WRITES[table]
-    write: Callable[..., None] = getattr(owner, name)
+def ending(write: Callable[..., None], when: str, table: str, end: Callable[[str, str], None]) -> Callable[..., None]:
+    """`write`, with an end just before or just after what it writes to that table: the moments to lose something, or to repeat it."""
 
     def fatal(rows: Any, target: TableName, *more: Any, **named: Any) -> None:
-        last = target.table == table
-        if last and when == "before":
-            os.killpg(0, signal.SIGKILL)
+        if target.table == table and when == "before":
+            end(when, table)
         write(rows, target, *more, **named)
-        if last:
-            os.killpg(0, signal.SIGKILL)
+        if target.table == table:
+            end(when, table)
 
-    setattr(owner, name, fatal)
+    return fatal
+
+
+def kill(_when: str, _table: str) -> None:
+    """`kill -9` of this process and its JVM."""
+    os.killpg(0, signal.SIGKILL)
 
 
 def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> None:

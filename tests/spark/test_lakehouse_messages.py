@@ -1,10 +1,14 @@
-"""What the stream makes of single messages and of messages that were missed, without killing anything."""
+"""What the stream makes of single messages, of batches that end half written, and of messages that were missed."""
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
+import random
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +30,7 @@ from local_estate.kafka.broker import Broker
 from samples.events import contact_events, produce
 from tests.spark.lakehouse_fixtures import LocalCatalogs, one, plain, some_tables, spark, table
 from tests.spark.stream_fixtures import PARTITIONS, broker, topic_name
+from tests.spark.streaming_process import WRITES, ending
 
 __all__ = ["broker", "spark"]
 SENT = datetime(2025, 6, 2, 10, tzinfo=UTC)
@@ -54,7 +59,7 @@ VALUES: dict[str, tuple[bytes | None, str | None]] = {
     "a tombstone": (None, "message: is empty"),
     "no byte": (b"", "message: is no JSON object"),
     "bad UTF-8": (good(note="caf\u00e9").replace(b"\\u00e9", b"\xe9"), "message: is not valid UTF-8 text"),
-    "half a surrogate pair": (good(note="x").replace(b'"x"', b'"\\ud83d"'), "row: is not valid UTF-8 text"),
+    "half a surrogate pair": (good(note="x").replace(b'"x"', b'"\\ud83d"'), "message: is no JSON object"),
     "a NUL": (good(note="a\0b"), "row: is not valid UTF-8 text"),
     "a raw NUL": (good(note="ab").replace(b'"ab"', b'"a\0b"'), "message: is no JSON object"),
     "120,000 deep": (b'{"note":' * 120_000 + b"1" + b"}" * 120_000, "message: is no JSON object"),
@@ -62,29 +67,46 @@ VALUES: dict[str, tuple[bytes | None, str | None]] = {
     "NaN": (good(note="x").replace(b'"x"', b"NaN"), "message: is no JSON object"),
     "one key twice": (good().replace(b"{", b'{"event_id": "E0", ', 1), "message: is no JSON object"),
     "two objects": (good() + good(), "message: is no JSON object"),
+    "an object a line": (good() + b"\n" + good(), "message: is no JSON object"),
+    "two objects and a comma": (good() + b", " + good(), "message: is no JSON object"),
+    "an object and more": (good() + b"] x", "message: is no JSON object"),
+    "white space around": (b" " + good() + b"\r\n", None),
     "next year": (good(occurred_ts="2026-06-02T10:00:00Z"), "occurred_ts: is in the future"),
     "year 10000": (good(occurred_ts="10000-01-01T00:00:00Z"), "occurred_ts: is not an ISO 8601 time with offset"),
     "30 February": (good(occurred_ts="2025-02-30T00:00:00Z"), "occurred_ts: is not an ISO 8601 time with offset"),
 }
 
 
-def as_read(spark: SparkSession, values: list[bytes | None], sent: datetime = SENT) -> DataFrame:
-    """Messages as Spark's Kafka source has them."""
-    types = "topic string, partition int, offset bigint, timestamp timestamp, key binary, value binary"
-    return spark.createDataFrame([("t", 0, n, sent, b"C1", value) for n, value in enumerate(values)], types)
+def as_read(spark: SparkSession, folder: Path, values: list[bytes | None], sent: datetime = SENT) -> DataFrame:
+    """Messages as Spark's Kafka source has them. By way of a file: createDataFrame() would start Python workers."""
+    file = folder / "messages.json"
+    encoded = [None if value is None else base64.b64encode(value).decode() for value in values]
+    file.write_text("".join(json.dumps({"offset": n, "encoded": value}) + "\n" for n, value in enumerate(encoded)))
+    return (
+        spark.read.schema("offset bigint, encoded string")
+        .json(str(file))
+        .select(
+            F.lit("t").alias("topic"),
+            F.lit(0).alias("partition"),
+            "offset",
+            F.lit(sent).alias("timestamp"),
+            F.lit(b"C1").alias("key"),
+            F.unbase64("encoded").alias("value"),
+        )
+    )
 
 
-def test_each_message_is_an_event_or_has_its_reason(spark: SparkSession) -> None:
-    judged = judged_messages(as_read(spark, [value for value, _ in VALUES.values()]), TABLES.topic, TABLES.events)
+def test_each_message_is_an_event_or_has_its_reason(spark: SparkSession, tmp_path: Path) -> None:
+    judged = judged_messages(as_read(spark, tmp_path, [value for value, _ in VALUES.values()]), TABLES.topic, TABLES.events)
     found = judged.select("_errors", F.length("note").alias("note")).orderBy("offset").collect()
     reasons = {name: row["_errors"] for name, row in zip(VALUES, found, strict=True)}
     assert reasons == {name: [reason] if reason else [] for name, (_, reason) in VALUES.items()}
     assert found[list(VALUES).index("1 MiB of note")]["note"] == MIB
 
 
-def test_a_producer_whose_clock_is_ahead_takes_nobody_into_its_future(spark: SparkSession) -> None:
+def test_a_producer_whose_clock_is_ahead_takes_nobody_into_its_future(spark: SparkSession, tmp_path: Path) -> None:
     sent = datetime.now(UTC) + timedelta(days=400)
-    ahead = as_read(spark, [good(occurred_ts=sent.isoformat(timespec="seconds"))], sent)
+    ahead = as_read(spark, tmp_path, [good(occurred_ts=sent.isoformat(timespec="seconds"))], sent)
     assert one(judged_messages(ahead, TABLES.topic, TABLES.events).select("_errors"))["_errors"] == ["occurred_ts: is in the future"]
 
 
@@ -92,7 +114,11 @@ def test_an_end_behind_the_watermark_is_counted_and_not_joined(spark: SparkSessi
     dataset = contract(EVENTS)
 
     def happened(*events: tuple[str, str, str]) -> int:
-        rows = spark.createDataFrame(list(events), "event_id string, event_type string, at string")
+        named = [
+            F.struct(*[F.lit(text).alias(name) for name, text in zip(("event_id", "event_type", "at"), event, strict=True)])
+            for event in events
+        ]
+        rows = spark.range(1).select(F.inline(F.array(*named)))
         values = {
             "contact_id": F.lit("C1"),
             "occurred_ts": F.to_timestamp("at"),
@@ -130,6 +156,47 @@ def test_an_end_behind_the_watermark_is_counted_and_not_joined(spark: SparkSessi
     assert pairs() == [("S1", "E1", 600), ("S2", "E2", 1200), ("S3", "E3", 60)]
 
 
+class Died(Exception):
+    """Stands for the end of the process: nothing after it happens."""
+
+
+def test_a_batch_that_ends_at_any_write_adds_what_was_missing_and_nothing_twice(
+    spark: SparkSession, catalogs: LocalCatalogs, broker: Broker
+) -> None:
+    run = Parameters(catalogs=catalogs, run_id="test", continuous=True)
+    messages, expected = contact_events(600, seed=8)
+    left = iter(messages)
+    points = [("before", "contact_interaction"), *(("after", table_name) for table_name in WRITES)]
+    random.Random(8).shuffle(points)
+    for when, table_name in points:
+        produce(itertools.islice(left, len(messages) // len(points)), broker.librdkafka())
+        with pytest.MonkeyPatch.context() as patch:
+            owner, name = WRITES[table_name]
+            patch.setattr(owner, name, ending(getattr(owner, name), when, table_name, _die))
+            with pytest.raises(StreamingQueryException, match=f"Died: {when} {table_name}"):
+                follow(spark, run, broker.spark_options(), every="100 milliseconds")
+        for query in spark.streams.active:
+            query.stop()
+        spark.streams.resetTerminated()
+    produce(left, broker.librdkafka())
+    follow(spark, replace(run, continuous=False), broker.spark_options())
+
+    assert counts(spark) == (expected.events, expected.poison, expected.interactions, expected.messages, expected.repeats)
+    ids = one(table(spark, EVENTS).agg(F.countDistinct("event_id"), F.countDistinct("kafka_partition", "kafka_offset")))
+    assert tuple(ids) == (expected.events, expected.events)
+    assert table(spark, LETTERS).select("partition", "offset").distinct().count() == expected.poison
+
+
+def _die(when: str, table_name: str) -> None:
+    raise Died(f"{when} {table_name}")
+
+
+def counts(spark: SparkSession) -> tuple[int, ...]:
+    """Events, dead letters and interactions, then messages and repeats by the account."""
+    account = one(table(spark, ACCOUNT).selectExpr("sum(rows_in)", "sum(rows_duplicate)"))
+    return (*(table(spark, name).count() for name in (EVENTS, LETTERS, INTERACTIONS)), *account)
+
+
 def test_missed_messages_stop_the_stream_and_a_new_checkpoint_repeats_nothing(
     spark: SparkSession, catalogs: LocalCatalogs, broker: Broker
 ) -> None:
@@ -138,17 +205,13 @@ def test_missed_messages_stop_the_stream_and_a_new_checkpoint_repeats_nothing(
     events, interactions = contract(EVENTS), contract(INTERACTIONS)
     assert freshness_p95(spark, catalogs, events) is None
 
-    def counts() -> tuple[int, ...]:
-        account = one(table(spark, ACCOUNT).selectExpr("sum(rows_in)", "sum(rows_duplicate)"))
-        return (*(table(spark, name).count() for name in (EVENTS, LETTERS, INTERACTIONS)), *account)
-
     messages, expected = contact_events(400, seed=5)
     made = (expected.events, expected.poison, expected.interactions)
     produce(messages, broker.librdkafka())
     follow(spark, run, broker.spark_options())
-    assert counts() == (*made, expected.messages, expected.repeats)
+    assert counts(spark) == (*made, expected.messages, expected.repeats)
     follow(spark, run, broker.spark_options())  # run-now retried
-    assert counts() == (*made, expected.messages, expected.repeats)
+    assert counts(spark) == (*made, expected.messages, expected.repeats)
 
     # From these tables alone: how long it took until a message could be read.
     for dataset, rows in ((events, expected.events), (interactions, expected.interactions)):
@@ -172,14 +235,14 @@ def test_missed_messages_stop_the_stream_and_a_new_checkpoint_repeats_nothing(
     assert len(missed) == PARTITIONS
     for done in admin.delete_records(missed).values():
         done.result()
-    with pytest.raises(StreamingQueryException, match="some data may have been lost"):
+    with pytest.raises(StreamingQueryException, match="Some data may have been lost"):
         follow(spark, run, broker.spark_options())
-    assert counts() == (*made, expected.messages, expected.repeats)
+    assert counts(spark) == (*made, expected.messages, expected.repeats)
 
     # As docs/runbooks/the-stream.md says: the producer sends again, and the stream begins anew.
     shutil.rmtree(catalogs.checkpoint(events))
     produce(unread, broker.librdkafka())
     follow(spark, run, broker.spark_options())
-    written, letters, pairs, _, _ = counts()
+    written, letters, pairs, _, _ = counts(spark)
     assert (written, pairs) == (expected.events + more.events, expected.interactions + more.interactions)
     assert letters == table(spark, LETTERS).select("partition", "offset").distinct().count()

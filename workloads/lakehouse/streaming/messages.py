@@ -32,7 +32,8 @@ def judged_messages(messages: DataFrame, topic: DatasetContract, silver: Dataset
         *KAFKA,
         _TEXT,
         F.from_json(_TEXT, landing_schema(topic), options).alias(_MESSAGE),
-        F.try_parse_json(_TEXT).alias(_VARIANT),
+        # In brackets, because both parsers stop after the first value: of two objects in a message the second would be lost without a word.
+        F.try_parse_json(F.concat(F.lit("["), F.col(_TEXT), F.lit("]"))).alias(_VARIANT),
     )
     broken, mistyped, absent = _unreadable(), _mistyped(topic), F.lit(None).cast("string")
     rows = parsed.select(
@@ -70,11 +71,14 @@ def _unreadable() -> SparkColumn:
     return (
         F.when(F.col("value").isNull(), F.lit(_EMPTY))
         .when(F.col(_TEXT).isNull(), F.lit(_BAD_TEXT))
-        .when(
-            F.col(_VARIANT).isNull() | F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_shape(F.col(_VARIANT)).startswith("OBJECT"),
-            F.lit(_NO_OBJECT),
-        )
+        .when(F.col(f"{_MESSAGE}.{CORRUPT}").isNotNull() | ~_is_one_object(), F.lit(_NO_OBJECT))
     )
+
+
+def _is_one_object() -> SparkColumn:
+    first, second = (F.try_variant_get(_VARIANT, f"$[{number}]", "variant") for number in (0, 1))
+    closed = F.col(_TEXT).rlike(r"\}\s*$")
+    return F.coalesce(_shape(first).startswith("OBJECT") & closed, F.lit(False)) & second.isNull()
 
 
 def _mistyped(topic: DatasetContract) -> SparkColumn:
@@ -91,7 +95,7 @@ def _text_reason(column: Column) -> str:
 
 
 def _text_error(column: Column) -> SparkColumn:
-    shape = _shape(F.try_variant_get(_VARIANT, f"$.{column.name}", "variant"))
+    shape = _shape(F.try_variant_get(_VARIANT, f"$[0].{column.name}", "variant"))
     return F.when(~shape.isin("STRING", "VOID"), F.lit(_text_reason(column)))
 
 
