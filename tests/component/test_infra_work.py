@@ -17,6 +17,9 @@ JOBS = {
     "stream_contact_events": "stream_contact_events",
     "replay_quarantine": "replay_quarantine",
     "accept_batch": "accept_batch",
+    "backfill": "backfill",
+    "reconcile": "reconcile",
+    "explain_customer": "explain_customer",
     "rag_build_idx": "rag_build_idx",
     "maintenance": "maintenance",
 }
@@ -27,6 +30,9 @@ PARAMETERS = {
     "stream_contact_events": {"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
     "replay_quarantine": {"system": "cmdm", "reason": "", "corrections": "{}", "dry_run": "false"},
     "accept_batch": {"system": "cmdm", "batch_run_id": "", "reason": ""},
+    "backfill": {"system": "cmdm", "from": "", "to": "", "parallel": "2", "dry_run": "false", "backfill": ""},
+    "reconcile": {"table": "", "from_version": "", "to_version": "", "columns": "declared", "tolerance_pct": "0", "json": "false"},
+    "explain_customer": {"customer_id": ""},
 }
 
 
