@@ -9,7 +9,7 @@ from datetime import date
 
 from lakehouse.contracts import contract
 from lakehouse.jobs.gold import publish_marts
-from lakehouse.jobs.parameters import parse
+from lakehouse.jobs.parameters import JobArguments, parse
 from lakehouse.jobs.session import session
 from lakehouse.operations.backfill import PROGRESS, Backfill, plan, run
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(publish_marts(spark, catalogs, run_id=parameters.run_id)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="backfill", allow_abbrev=False, add_help=False)
+def _parser() -> JobArguments:
+    parser = JobArguments("backfill")
     parser.add_argument("--from", dest="first", required=True, type=_day, metavar="YYYY-MM-DD", help="first day of delivery, by file name")
     parser.add_argument("--to", dest="last", required=True, type=_day, metavar="YYYY-MM-DD", help="last day of delivery")
     parser.add_argument("--parallel", default=2, type=_parallel, metavar="DAYS", help="days that are judged side by side")

@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lakehouse.jobs.parameters import parse
+from lakehouse.jobs.parameters import JobArguments, parse
 from lakehouse.jobs.session import session
 from lakehouse.mastering.explain import UnknownCustomer, explain
 
 
 def main(arguments: Sequence[str] | None = None, *, show_values: bool = False) -> None:
     """`show_values` is for a session of one's own, where the table's masks decide what there is to see."""
-    parser = argparse.ArgumentParser(prog="explain_customer", allow_abbrev=False, add_help=False)
+    parser = JobArguments("explain_customer")
     parser.add_argument("--customer_id", required=True, type=_said, help="id of a customer in CMDM or of a contact in SFDC")
     own, others = parser.parse_known_args(sys.argv[1:] if arguments is None else arguments)
     parameters = parse("explain_customer", others)

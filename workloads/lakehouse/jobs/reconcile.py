@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lakehouse.contracts import DatasetContract, contract
 from lakehouse.contracts.errors import UnknownDataset
-from lakehouse.jobs.parameters import parse
+from lakehouse.jobs.parameters import JobArguments, parse
 from lakehouse.jobs.session import session
 from lakehouse.operations.reconcile import newest_version, reconcile
 
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(f"reconcile: {found.rows} rows of {table.dotted} differ, {found.percent:.4g} %; {own.tolerance_pct:g} % may")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="reconcile", allow_abbrev=False, add_help=False)
+def _parser() -> JobArguments:
+    parser = JobArguments("reconcile")
     parser.add_argument(
         "--table", required=True, type=_dataset, metavar="SCHEMA.TABLE", help="as its contract is named, e.g. cmdm.customer_silver"
     )
