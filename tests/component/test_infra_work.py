@@ -18,6 +18,9 @@ JOBS = {
     "replay_quarantine": "replay_quarantine",
     "accept_batch": "accept_batch",
     "quality_kpis": "quality_kpis",
+    "backfill": "backfill",
+    "reconcile": "reconcile",
+    "explain_customer": "explain_customer",
     "rag_build_idx": "rag_build_idx",
     "maintenance": "maintenance",
 }
@@ -29,6 +32,9 @@ PARAMETERS = {
     "replay_quarantine": {"system": "cmdm", "reason": "", "corrections": "{}", "dry_run": "false"},
     "accept_batch": {"system": "cmdm", "batch_run_id": "", "reason": ""},
     "quality_kpis": {"window_days": "7", "enforce": "false"},
+    "backfill": {"system": "cmdm", "from": "", "to": "", "parallel": "2", "dry_run": "false", "backfill": ""},
+    "reconcile": {"table": "", "from_version": "", "to_version": "", "columns": "declared", "tolerance_pct": "0", "json": "false"},
+    "explain_customer": {"customer_id": ""},
 }
 
 

@@ -23,8 +23,8 @@ GIVEN = ["--raw_catalog=dev_ep_raw", "--curated_catalog=dev_ep_curated", "--mart
 def refused(capsys: pytest.CaptureFixture[str], job: str, *arguments: str, **kinds: bool) -> str:
     with pytest.raises(SystemExit) as ended:
         parse(job, arguments, **kinds)
-    assert ended.value.code == 2
-    return capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+    return str(ended.value.code)
 
 
 def test_a_job_reads_its_parameters() -> None:
@@ -125,7 +125,8 @@ def test_a_literal_ends_only_at_its_own_end(text: str) -> None:
 def test_every_entry_point_of_the_wheel_is_a_callable() -> None:
     scripts = tomllib.loads((WORKLOADS / "pyproject.toml").read_text())["project"]["scripts"]
     quality = {"replay_quarantine", "accept_batch", "quality_kpis"}
-    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "maintenance", "stream_contact_events", *quality}
+    operations = {"backfill", "reconcile", "explain_customer", "maintenance"}
+    assert set(scripts) == {"migrate", "bronze", "silver", "gold", "rag_build_idx", "stream_contact_events", *quality, *operations}
     for name, target in scripts.items():
         module, function = target.split(":")
         assert (module, function) == (f"lakehouse.jobs.{name}", "main")

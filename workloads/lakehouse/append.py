@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.names import TableName
 
@@ -15,6 +16,14 @@ class MicroBatch:
 
     stream_id: str
     batch_id: int
+
+
+def stream_id(spark: SparkSession, checkpoint: str) -> str:
+    """The id of the stream that has this checkpoint. Spark writes it down before the first batch."""
+    kept = spark.read.text(f"{checkpoint.rstrip('/')}/metadata").first()
+    if kept is None:
+        raise ValueError(f"{checkpoint}: the file `metadata` is empty, so this stream has no id; start it with a new checkpoint")
+    return str(json.loads(kept["value"])["id"])
 
 
 def append_once(rows: DataFrame, target: TableName, batch: MicroBatch) -> None:

@@ -66,6 +66,22 @@ JOBS: dict[str, JobSpec] = {
         description="Every dataset measured against what its contract promises",
         parameters={"window_days": "7", "enforce": "false"},
     ),
+    "backfill": JobSpec(
+        entry_point="backfill",
+        description="Silver of one system derived again for the days from `from` to `to`; the marts follow",
+        parameters={**SYSTEM, "from": "", "to": "", "parallel": "2", "dry_run": "false", "backfill": ""},
+        timeout_minutes=480,
+    ),
+    "reconcile": JobSpec(
+        entry_point="reconcile",
+        description="What differs between two versions of a table; fails where it is more than tolerated",
+        parameters={"table": "", "from_version": "", "to_version": "", "columns": "declared", "tolerance_pct": "0", "json": "false"},
+    ),
+    "explain_customer": JobSpec(
+        entry_point="explain_customer",
+        description="Which records are one customer and why each value won; the values are hidden",
+        parameters={"customer_id": ""},
+    ),
     "rag_build_idx": JobSpec(entry_point="rag_build_idx", description="Knowledge documents into chunks"),
     "maintenance": JobSpec(entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240),
 }

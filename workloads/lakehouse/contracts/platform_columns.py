@@ -50,9 +50,9 @@ QUARANTINE = (
     _column("ingest_ts", "TIMESTAMP", "When bronze took the row in"),
     _column("run_id", "STRING", "Run that put the row here"),
     _column("quarantined_ts", "TIMESTAMP", "When the row was put here"),
-    _column("released_ts", "TIMESTAMP", "When a replay found that the row keeps its contract now; null while it is held"),
-    _column("released_run_id", "STRING", "Replay that released it"),
-    _column("released_as", "STRING", "What became of it then: written, duplicate or superseded"),
+    _column("released_ts", "TIMESTAMP", "When a replay or a backfill found that the row keeps its contract now; null while it is held"),
+    _column("released_run_id", "STRING", "Replay or backfill that released it"),
+    _column("released_as", "STRING", "What became of it then: written, duplicate or superseded by a replay, derived by a backfill"),
 )
 _HISTORY = _SILVER
 _STREAM = (

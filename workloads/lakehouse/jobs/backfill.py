@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from lakehouse.contracts import contract
-from lakehouse.jobs.gold import start_history, start_marts
-from lakehouse.jobs.parameters import parse
+from lakehouse.jobs.gold import publish_marts
+from lakehouse.jobs.parameters import JobArguments, parse
 from lakehouse.jobs.session import session
 from lakehouse.operations.backfill import PROGRESS, Backfill, plan, run
 
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     days = plan(spark, catalogs, backfill)
     bronze = catalogs.table(backfill.tables.bronze).dotted
     print(f"{bronze}: {len(days)} days with deliveries from {own.first} to {own.last}, {sum(day.done for day in days)} of them done before")
+    if not days:
+        return
     if own.dry_run == "true":
         for day in days:
             print(f"{day.day}: {day.rows} rows delivered{', done before' if day.done else ''}")
@@ -33,14 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print(f"progress is recorded in {catalogs.table(contract(PROGRESS)).dotted} as {backfill.name}", flush=True)
     run(spark, catalogs, backfill, days, run_id=parameters.run_id, parallel=own.parallel)
-    # One after the other: side by side they gain little here, and the first failure says what it is.
-    start_history(spark, catalogs).awaitTermination()
-    start_marts(spark, catalogs, run_id=parameters.run_id).awaitTermination()
-    print(f"marts of {catalogs.marts}: brought to what silver says")
+    print("\n".join(publish_marts(spark, catalogs, run_id=parameters.run_id)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="backfill", allow_abbrev=False, add_help=False)
+def _parser() -> JobArguments:
+    parser = JobArguments("backfill")
     parser.add_argument("--from", dest="first", required=True, type=_day, metavar="YYYY-MM-DD", help="first day of delivery, by file name")
     parser.add_argument("--to", dest="last", required=True, type=_day, metavar="YYYY-MM-DD", help="last day of delivery")
     parser.add_argument("--parallel", default=2, type=_parallel, metavar="DAYS", help="days that are judged side by side")

@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from lakehouse.contracts import SYSTEMS
 from lakehouse.names import Catalogs
@@ -36,6 +37,16 @@ class Parameters:
     enforce: bool = False
 
 
+class JobArguments(argparse.ArgumentParser):
+    """`--key=value` arguments of a job. What is wrong with them becomes the error of its run, for the run's page may not show stderr."""
+
+    def __init__(self, job: str, *, add_help: bool = False) -> None:
+        super().__init__(prog=job, allow_abbrev=False, add_help=add_help)
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(f"{self.prog}: {message}")
+
+
 def parse(
     job: str,
     arguments: Sequence[str] | None = None,
@@ -47,8 +58,8 @@ def parse(
     acceptance: bool = False,
     kpis: bool = False,
 ) -> Parameters:
-    """Exits with status 2 and a line that names the parameter when one is missing, unknown or wrong."""
-    parser = argparse.ArgumentParser(prog=job, allow_abbrev=False)
+    """Exits with a line that names the parameter when one is missing, unknown or wrong."""
+    parser = JobArguments(job, add_help=True)
     for name in _CATALOGS:
         parser.add_argument(f"--{name}", required=True, type=_catalog, metavar="CATALOG")
     parser.add_argument("--run_id", default="", help="id of the job run, kept with what it writes; made up when not given")

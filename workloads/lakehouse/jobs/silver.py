@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from collections.abc import Callable
 
 from pyspark.sql import DataFrame
 
-from lakehouse.append import MicroBatch
+from lakehouse.append import MicroBatch, stream_id
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
-from lakehouse.quality.accounting import BatchTotals
+from lakehouse.jobs.streams import progress
+from lakehouse.names import Catalogs
 from lakehouse.silver.batch import SilverTables, write_batch
 
 
@@ -18,31 +19,31 @@ def main() -> None:
     spark = session()
     catalogs = parameters.catalogs
     tables = SilverTables.of(parameters.system)
-    done: list[BatchTotals] = []
-
-    # The stream's id is known once it has started, which may be after its first batch asks for it.
-    started: Future[str] = Future()
-
-    def write(batch: DataFrame, batch_id: int) -> None:
-        at = MicroBatch(stream_id=started.result(), batch_id=batch_id)
-        done.append(write_batch(batch, at, tables, catalogs, run_id=parameters.run_id))
-
     query = (
         spark.readStream.table(catalogs.table(tables.bronze).dotted)
-        .writeStream.foreachBatch(write)
+        .writeStream.foreachBatch(writer(tables, catalogs, run_id=parameters.run_id))
         .option("checkpointLocation", catalogs.checkpoint(tables.silver))
         .trigger(availableNow=True)
         .start()
     )
-    started.set_result(str(query.id))
     query.awaitTermination()
-    for sums in done:
+    if not progress(query):
+        print(f"{catalogs.table(tables.silver).dotted}: nothing new in bronze")
+
+
+def writer(tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> Callable[[DataFrame, int], None]:
+    """What a batch is given to. Databricks runs it in a process of its own in standard access mode, so it holds plain values only."""
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        at = MicroBatch(stream_id=stream_id(batch.sparkSession, catalogs.checkpoint(tables.silver)), batch_id=batch_id)
+        sums = write_batch(batch, at, tables, catalogs, run_id=run_id)
         print(
             f"{catalogs.table(tables.silver).dotted}: {sums.rows_in} rows in = {sums.written} written + {sums.duplicate} duplicate "
-            f"+ {sums.superseded} superseded + {sums.quarantined} quarantined"
+            f"+ {sums.superseded} superseded + {sums.quarantined} quarantined",
+            flush=True,
         )
-    if not done:
-        print(f"{catalogs.table(tables.silver).dotted}: nothing new in bronze")
+
+    return write
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
@@ -12,6 +13,7 @@ from lakehouse.names import Catalogs
 
 # Files below this are worth compacting; OPTIMIZE makes larger ones.
 _SMALL = 128 * 2**20
+_RETENTION = "delta.deletedFileRetentionDuration"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +27,27 @@ class Upkeep:
 
 
 def maintain(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, *, retention_hours: int) -> Upkeep:
-    """Compacts small files, then deletes files that no version within the retention needs.
+    """Compacts small files, then deletes files that no version within the retention needs. The contract may ask for a longer retention.
 
     Raises ReaderBehind before it deletes what a stream has yet to read; by then small files are compacted.
     """
     table = catalogs.table(dataset)
+    retention_hours = max(retention_hours, kept_hours(dataset))
     added, removed = _compact(spark, str(table), partitioned=bool(dataset.partitioned_by))
     hold_for_readers(spark, catalogs, dataset.name, retention_hours=retention_hours)
     spark.sql(f"VACUUM {table} RETAIN {retention_hours} HOURS").collect()
     return Upkeep(table=table.dotted, files_added=added, files_removed=removed, retention_hours=retention_hours)
+
+
+def kept_hours(dataset: DatasetContract) -> int:
+    """How long the contract keeps files that no current version needs; 0 where it does not say. Raises ValueError."""
+    asked = dataset.table_properties.get(_RETENTION)
+    if asked is None:
+        return 0
+    found = re.fullmatch(r"(?:interval )?([0-9]+) (hour|day|week)s?", asked.strip().lower())
+    if found is None:
+        raise ValueError(f"{dataset.file}: {_RETENTION}: {asked!r} is no time such as `interval 30 days` (hours, days or weeks)")
+    return int(found[1]) * {"hour": 1, "day": 24, "week": 168}[found[2]]
 
 
 def _compact(spark: SparkSession, table: str, *, partitioned: bool) -> tuple[int, int]:

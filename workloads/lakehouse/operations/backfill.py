@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,8 +88,15 @@ def run(
         first = min(failed)
         raise BackfillIncomplete(
             f"{backfill.system}: {len(failed)} of {len(left)} days failed ({', '.join(map(str, sorted(failed)))}), the others are done. "
-            f"Go on with --backfill={backfill.name}. {first}: {str(failed[first]).splitlines()[0]}"
+            f"Go on with --backfill={backfill.name}. {first}: {reason(failed[first])}"
         ) from failed[first]
+
+
+def reason(error: BaseException) -> str:
+    """The line of an error that says what is wrong: Spark's has its condition in brackets, that of the first cause comes last."""
+    said = str(error)
+    found = re.findall(r"\[[A-Z][A-Z0-9_.]+\] [^\n]*", said)
+    return str(found[-1]) if found else said.partition("\n")[0]
 
 
 def _record(spark: SparkSession, catalogs: Catalogs, backfill: Backfill, day: Day, settled: Settled, *, run_id: str) -> None:

@@ -10,16 +10,19 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse.contracts import DatasetContract
+from lakehouse.contracts import Column, DatasetContract
 from lakehouse.names import TableName
 from lakehouse.schema import column_names, declared_names
 
-_ROWS = "_rows"
+_WAS, _NOW = "_was", "_now"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """Counts of rows. `repeated` are rows, in either version, whose key another row of that version has as well."""
+    """Counts of rows. `repeated` are rows, in either version, whose key another row of that version has as well.
+
+    `columns` counts keys; of the rows of a repeated key that changed, it looks at one.
+    """
 
     table: str
     from_version: int
@@ -59,6 +62,11 @@ def compared_columns(dataset: DatasetContract, *, everything: bool) -> list[str]
     return column_names(dataset) if everything else declared_names(dataset)
 
 
+def newest_version(spark: SparkSession, table: TableName) -> int:
+    found = spark.sql(f"DESCRIBE HISTORY {table} LIMIT 1").first()
+    return int(found["version"]) if found else 0
+
+
 def reconcile(
     spark: SparkSession, dataset: DatasetContract, table: TableName, from_version: int, to_version: int, *, everything: bool = False
 ) -> Difference:
@@ -66,11 +74,11 @@ def reconcile(
 
     Columns that a version does not have yet are null there.
     """
-    columns = compared_columns(dataset, everything=everything)
+    columns = [column for column in dataset.columns if column.name in compared_columns(dataset, everything=everything)]
     before, after = (_version(spark, table, version, columns) for version in (from_version, to_version))
-    key = [name for name in dataset.key if name in columns]
-    values = [name for name in columns if name not in key] if key else []
-    counts = _counts(before, after, key or columns, values)
+    key = [column.name for column in columns if column.name in dataset.key]
+    values = [column.name for column in columns if column.name not in key] if key else []
+    counts = _counts(before, after, key or [column.name for column in columns], values)
     names = ("rows_before", "rows_after", "added", "removed", "changed", "repeated")
     return Difference(
         table=table.dotted,
@@ -81,36 +89,39 @@ def reconcile(
     )
 
 
-def _version(spark: SparkSession, table: TableName, version: int, columns: Sequence[str]) -> DataFrame:
+def _version(spark: SparkSession, table: TableName, version: int, columns: Sequence[Column]) -> DataFrame:
     rows = spark.read.option("versionAsOf", version).table(table.dotted)
-    return rows.select(*[F.col(f"`{name}`") if name in rows.columns else F.lit(None).alias(name) for name in columns])
+    return rows.select(*[F.col(c.name) if c.name in rows.columns else F.lit(None).cast(c.physical_type).alias(c.name) for c in columns])
 
 
 def _counts(before: DataFrame, after: DataFrame, key: Sequence[str], values: Sequence[str]) -> Mapping[str, int]:
-    """Grouped by key first: a repeated key must not multiply rows in the join. Of repeated rows, one stands for all."""
-    joined = _by_key(before, key, values, "b").join(_by_key(after, key, values, "a"), "_key", "full_outer")
-    was, now = (F.coalesce(F.col(f"{side}{_ROWS}"), F.lit(0)) for side in ("b", "a"))
-    both = (was > 0) & (now > 0)
-    differs = {name: both & ~F.col(f"b_{name}").eqNullSafe(F.col(f"a_{name}")) for name in values}
-    changed = F.lit(False)
-    for condition in differs.values():
-        changed = changed | condition
+    """Equal rows cancel out first; of what is left of a key, a row that went and a row that came are one that changed.
+
+    By grouping and not by a join: nulls are equal there, and a repeated key multiplies nothing.
+    """
+    sides = before.withColumns({_WAS: F.lit(1), _NOW: F.lit(0)}).unionByName(after.withColumns({_WAS: F.lit(0), _NOW: F.lit(1)}))
+    alike = sides.groupBy(*key, *values).agg(F.sum(_WAS).alias(_WAS), F.sum(_NOW).alias(_NOW))
+    went, came = (F.greatest(one - other, F.lit(0)) for one, other in ((F.col(_WAS), F.col(_NOW)), (F.col(_NOW), F.col(_WAS))))
+    row = F.struct(*[F.col(name) for name in values or key])
+    by_key = alike.groupBy(*key).agg(
+        F.sum(_WAS).alias(_WAS),
+        F.sum(_NOW).alias(_NOW),
+        F.sum(went).alias("_went"),
+        F.sum(came).alias("_came"),
+        F.min(F.when(went > 0, row)).alias("_before"),
+        F.min(F.when(came > 0, row)).alias("_after"),
+    )
+    changed = F.least("_went", "_came") if values else F.lit(0)
+    was, now = F.col(_WAS), F.col(_NOW)
+    both = (changed > 0) if values else F.lit(False)
     sums: dict[str, SparkColumn] = {
         "rows_before": F.sum(was),
         "rows_after": F.sum(now),
-        "added": F.sum(F.greatest(now - was, F.lit(0))),
-        "removed": F.sum(F.greatest(was - now, F.lit(0))),
-        "changed": F.count_if(changed),
+        "added": F.sum(F.col("_came") - changed),
+        "removed": F.sum(F.col("_went") - changed),
+        "changed": F.sum(changed),
         "repeated": F.sum(F.when(was > 1, was).otherwise(0) + F.when(now > 1, now).otherwise(0)),
-        **{f"c_{name}": F.count_if(condition) for name, condition in differs.items()},
+        **{f"c_{name}": F.count_if(both & ~F.col(f"_before.{name}").eqNullSafe(F.col(f"_after.{name}"))) for name in values},
     }
-    found = joined.agg(*[F.coalesce(value, F.lit(0)).alias(name) for name, value in sums.items()]).first()
+    found = by_key.agg(*[F.coalesce(value, F.lit(0)).alias(name) for name, value in sums.items()]).first()
     return {name: int(value) for name, value in found.asDict().items()} if found else {}
-
-
-def _by_key(rows: DataFrame, key: Sequence[str], values: Sequence[str], side: str) -> DataFrame:
-    # As JSON: any type groups and joins, and a null is a value like others.
-    keyed = rows.select(F.to_json(F.struct(*key), {"ignoreNullFields": "false"}).alias("_key"), *values)
-    smallest = F.min(F.struct(*values)) if values else F.lit(None)
-    grouped = keyed.groupBy("_key").agg(F.count("*").alias(f"{side}{_ROWS}"), smallest.alias("_one"))
-    return grouped.select("_key", f"{side}{_ROWS}", *[F.col(f"_one.{name}").alias(f"{side}_{name}") for name in values])

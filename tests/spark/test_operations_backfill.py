@@ -1,0 +1,154 @@
+"""Backfill: what a changed rule or a lost row of bronze makes of silver, history and marts, whatever it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from lakehouse.contracts import Column, contract
+from lakehouse.jobs.gold import publish_marts, start_history
+from lakehouse.operations.backfill import Backfill, BackfillIncomplete, plan
+from lakehouse.operations.rederive import delivered, judge_day, settle
+from lakehouse.quality.breaker import BatchBelowObjective, poor_runs
+from lakehouse.quality.replay import replay
+from lakehouse.quality.rules import RULES
+from tests.spark.customer_days import FIRST, HISTORY, LAST, QUARANTINE, SCD2, SILVER, Cmdm, change
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, some_tables, spark, table
+
+__all__ = ["catalogs", "spark"]
+MARTS = ("customer.dim_customer", "customer.customer_identity", "customer.customer_360", SCD2)
+
+
+# Who writes `.org` is refused at first and welcome later; who writes `.net` the other way round.
+DAYS = {
+    1: [change("C1", 1), change("C2", 1, email="c2@example.org"), change("C3", 1), change("C4", 1, email="c4@example.net")],
+    2: [change("C1", 2, phone="0412000002"), change("C6", 2, email="c6@example.org"), change("C7", 2, change_type="UPSRT")],
+    3: [change("C1", 3, first_name="Anne"), change("C5", 3), change("C4", 3, email="c4@example.net", first_name="Bo"), change("", 3)],
+}
+
+
+def only(domain: str) -> object:
+    """A rule in place of `valid_email`: every domain but this one."""
+
+    def rule(column: Column, _: Mapping[str, object]) -> tuple[SparkColumn, str]:
+        return F.col(column.name).endswith(domain), f"is of {domain}"
+
+    return rule
+
+
+@pytest.fixture
+def cmdm(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cmdm]:
+    monkeypatch.setitem(RULES, "valid_email", only(".org"))
+    schemas = ("cmdm", "platform", "customer")
+    # Plans of a few rows: what adapting them takes is most of their time.
+    spark.conf.set("spark.sql.adaptive.enabled", "false")
+    yield Cmdm(spark, some_tables(spark, tmp_path, *schemas))
+    spark.conf.unset("spark.sql.adaptive.enabled")
+    for schema in schemas:
+        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+def test_the_day_of_a_delivery_is_in_the_name_of_its_file(spark: SparkSession) -> None:
+    names = ["dbfs:/Volumes/r/cmdm/landing/customer_20250602.csv", "case_20250602.json", "customer_20250602_cut.csv", "case_20251399.json"]
+    files = spark.range(1).select(F.explode(F.array(*map(F.lit, names))).alias("source_file")).select(delivered())
+    assert [row[0] for row in files.collect()] == [date(2025, 6, 2), date(2025, 6, 2), None, None]
+
+
+def test_a_backfill_that_broke_goes_on_where_it_stopped_and_ends_as_if_made_anew(cmdm: Cmdm, monkeypatch: pytest.MonkeyPatch) -> None:
+    spark = cmdm.spark
+    for day, rows in DAYS.items():
+        cmdm.deliver(*rows, run_id=f"day-{day}")
+    start_history(spark, cmdm.catalogs).awaitTermination()
+    assert cmdm.customers() == cmdm.customers(SCD2) == {"C1", "C3", "C4", "C5"}
+    assert replay(spark, cmdm.catalogs, cmdm.tables, run_id="replay", corrections={"change_type": {"UPSRT": "UPSERT"}}).written == 1
+    assert cmdm.customers() == {"C1", "C3", "C4", "C5", "C7"}
+
+    # The rule changes, bronze loses C3 for good, and a day cannot be written.
+    monkeypatch.setitem(RULES, "valid_email", only(".net"))
+    spark.sql(f"DELETE FROM {CATALOG}.cmdm.cmdm_bronze WHERE customer_id = 'C3'")
+    spark.sql(f"ALTER TABLE {CATALOG}.{SILVER} ADD CONSTRAINT closed CHECK (customer_id <> 'C6')")
+    with pytest.raises(BackfillIncomplete) as broke:
+        cmdm.backfill("repair", run_id="one")
+    said = r"cmdm: 1 of 3 days failed (2025-06-02), the others are done. Go on with --backfill=repair. 2025-06-02: "
+    assert str(broke.value).startswith(said) and "closed" in str(broke.value)
+    assert set(cmdm.progress("repair")) == {1, 3}
+
+    spark.sql(f"ALTER TABLE {CATALOG}.{SILVER} DROP CONSTRAINT closed")
+    cmdm.backfill("repair", run_id="two")
+    assert cmdm.said == ["2025-06-02: 3 rows delivered, 3 keys, 1 rows of silver changed"]
+    assert {day: figures[0] for day, figures in cmdm.progress("repair").items()} == {1: 3, 2: 3, 3: 4}
+    cmdm.backfill("repair")
+    assert cmdm.said == []
+
+    # C2 and C6 came in, C3 and C4 went; C7 was repaired by hand, of which bronze knows nothing.
+    assert cmdm.customers() == {"C1", "C2", "C5", "C6", "C7"}
+    assert cmdm.held() == {"C4": "email: is of .net", "": "customer_id: is required"}
+    released = table(spark, QUARANTINE).where("released_as = 'derived'").select("released_run_id").collect()
+    assert sorted(row[0] for row in released) == ["one", "two"]
+    start_history(spark, cmdm.catalogs).awaitTermination()
+    done = cmdm.whole()
+    cmdm.backfill("again", first=LAST)
+    assert {day: figures[3] for day, figures in cmdm.progress("again").items()} == {3: 0}
+    assert cmdm.whole() == done
+
+    for name in (SILVER, HISTORY, SCD2, QUARANTINE):
+        spark.sql(f"TRUNCATE TABLE {CATALOG}.{name}")
+    cmdm.to_silver("anew")
+    replay(spark, cmdm.catalogs, cmdm.tables, run_id="replay", corrections={"change_type": {"UPSRT": "UPSERT"}})
+    start_history(spark, replace(cmdm.catalogs, folder=cmdm.catalogs.folder / "anew")).awaitTermination()
+    assert cmdm.whole() == done
+
+    # Back to the first rule: what a backfill had let go is held again, and what it held is let go.
+    monkeypatch.setitem(RULES, "valid_email", only(".org"))
+    cmdm.backfill("back", last=FIRST)
+    assert cmdm.customers() == cmdm.customers(SCD2) == {"C1", "C4", "C5", "C6", "C7"}
+    assert set(cmdm.held()) == {"C2", ""}
+
+
+def test_what_came_meanwhile_and_what_bronze_no_longer_keeps_is_left_alone(cmdm: Cmdm) -> None:
+    cmdm.deliver(change("OLD", 1), run_id="expired")
+    cmdm.deliver(*DAYS[2], change("OLD", 2, email="x@example.org"), run_id="two")
+    spark, tables = cmdm.spark, cmdm.tables
+    spark.sql(f"DELETE FROM {CATALOG}.cmdm.cmdm_bronze WHERE run_id = 'expired'")
+    judged = judge_day(spark, cmdm.catalogs, tables, date(2025, 6, 2))
+    cmdm.deliver(change("C1", 3, first_name="Anne"), run_id="three")
+    before = cmdm.whole(SILVER, HISTORY)
+    # OLD has a row of silver from a file that bronze has no row of, and a broken one of the day.
+    assert settle(judged, cmdm.catalogs, tables, run_id="late").rows_changed == 0
+    assert cmdm.whole(SILVER, HISTORY) == before
+    assert cmdm.customers() == {"C1", "OLD"}
+    assert one(table(spark, SILVER).where("customer_id = 'C1'"))["first_name"] == "Anne"
+    asked = Backfill(name="x", system="cmdm", first=FIRST, last=LAST)
+    assert [(day.day.day, day.rows) for day in plan(spark, cmdm.catalogs, asked)] == [(2, 4), (3, 1)]
+
+
+def test_the_marts_after_a_backfill_are_those_of_a_first_publish(
+    spark: SparkSession, catalogs: LocalCatalogs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RULES, "valid_email", only(".org"))
+    cmdm = Cmdm(spark, catalogs)
+    for day, rows in DAYS.items():
+        cmdm.deliver(*[row for row in rows if row["customer_id"] not in ("", "C7")], run_id=f"day-{day}")
+    with pytest.raises(BatchBelowObjective, match=r"cmdm\.customer_silver, run day-1: 1 of 4 rows \(25\.00 %\)"):
+        publish_marts(spark, catalogs, run_id="r")
+    # By the new rule the rows are good; the breaker counts them no more.
+    monkeypatch.setitem(RULES, "valid_email", only(".net"))
+    cmdm.backfill("repair")
+    assert poor_runs(spark, catalogs, {"cmdm": contract(SILVER)}) == []
+    publish_marts(spark, catalogs, run_id="r")
+    spark.sql(f"DELETE FROM {CATALOG}.cmdm.cmdm_bronze WHERE customer_id IN ('C3', 'C6')")
+    cmdm.backfill("less")
+    publish_marts(spark, catalogs, run_id="r")
+    found = cmdm.whole(*MARTS)
+    assert cmdm.customers(SCD2) == {"C1", "C2", "C5"}
+    for name in MARTS:
+        spark.sql(f"TRUNCATE TABLE {CATALOG}.{name}")
+    publish_marts(spark, replace(catalogs, folder=catalogs.folder / "anew"), run_id="r")
+    assert cmdm.whole(*MARTS) == found
