@@ -12,7 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from infra.databricks.sql_functions import function_files
+from tests.spark.lakehouse_fixtures import spark
 
+__all__ = ["spark"]
 CATALOGS = {layer: f"ep_{layer}" for layer in ("raw", "curated", "marts", "ai")}
 HIDDEN = "***"
 FILES = {file.name: file for file in function_files()}

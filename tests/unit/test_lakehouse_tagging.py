@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lakehouse.contracts import load_contracts
 from lakehouse.names import Catalogs, TableName
 from lakehouse.tagging import Tagging, taggings, tags_query, wanted_tags
@@ -16,6 +18,13 @@ def test_the_keys_carry_what_the_catalogs_carry() -> None:
     assert wanted_tags(load_contracts(), DEV)[silver] == {"dev_classification": "pii", "dev_pii": "email"}
     row = (TableName(catalog="ep_marts", schema="customer", table="customer_360"), "state")
     assert wanted_tags(load_contracts(), PROD)[row] == {"row_filter": "region"}
+
+
+def test_catalogs_that_carry_no_environment_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"catalog main is not named <prefix>ep_raw, so that the keys of its tags are unknown\. Fix: --raw_c"
+    ):
+        wanted_tags(load_contracts(), Catalogs(raw="main", curated="main", marts="main", ai="main"))
 
 
 def test_a_tag_policy_tells_columns_of_different_types_apart() -> None:

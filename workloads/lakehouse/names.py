@@ -35,7 +35,14 @@ class Catalogs:
 
     @property
     def prefix(self) -> str:
-        """What stands before the names of all four, `dev_` of `dev_ep_raw`. Names that are one for the account carry it, too."""
+        """What stands before the names of all four, `dev_` of `dev_ep_raw`. Names that are one for the account carry it, too.
+
+        Raises ValueError where the names are others, for tags under a key of nobody's would hide nothing.
+        """
+        if not self.raw.endswith("ep_raw"):
+            raise ValueError(
+                f"catalog {self.raw} is not named <prefix>ep_raw, so that the keys of its tags are unknown. Fix: --raw_catalog"
+            )
         return self.raw.removesuffix("ep_raw")
 
     def of(self, layer: Layer) -> str:
