@@ -129,7 +129,7 @@ def assert_figures(estate: Estate, manifest: Mapping[str, Any], monkeypatch: pyt
     stages = ["cmdm.cmdm_bronze", "cmdm.customer_silver", "customer.dim_customer"]
     waited = [kept[name, "freshness_p95_seconds"] for name in stages]
     assert [one["result"] for one in waited] == ["met"] * 3, waited
-    assert 60 * MINUTES_AGO <= waited[0]["value"] <= waited[1]["value"] <= waited[2]["value"]
+    assert 60 * MINUTES_AGO - 1 <= waited[0]["value"] <= waited[1]["value"] <= waited[2]["value"]
     stream = kept["sfdc.contact_event_silver", "freshness_p95_seconds"]
     assert (stream["value"], stream["result"], stream["note"]) == (None, "not measured", "never run")
 
