@@ -19,7 +19,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "component": ("-n", "2"),
     "policy": (),
     "api": ("-n", "2", "--dist", "loadfile"),
-    "spark": (),
+    "spark": ("-n", "2", "--dist", "loadfile"),
     "estate": (),
 }
 

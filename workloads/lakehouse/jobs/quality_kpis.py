@@ -17,10 +17,11 @@ from lakehouse.names import Catalogs
 from lakehouse.quality.kpis import Kpi, Result, Window, kpis, missed
 from lakehouse.quality.measures import Freshness, measure
 from lakehouse.schema import from_values
+from lakehouse.streaming.latency import delays
 
 KPIS = "platform.quality_kpis"
 # Kinds of datasets that come by no landing file, and what times their rows.
-FRESHNESS: Mapping[Kind, Freshness] = {}
+FRESHNESS: Mapping[Kind, Freshness] = {Kind.STREAM: delays}
 
 
 def main() -> None:

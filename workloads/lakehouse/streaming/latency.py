@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from lakehouse.contracts import DatasetContract, contract
 from lakehouse.names import Catalogs, TableName
+from lakehouse.quality.kpis import Delay, Window
 from lakehouse.schema import declared_names
 
 PRODUCED = "produced_ts"
@@ -32,16 +33,25 @@ class Latency:
     most: float
 
 
-def freshness_p95(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, *, within: timedelta = _DAY) -> float | None:
-    """What the `latency` objective of a stream's dataset promises, over the commits of the last day. None where nothing came in."""
-    found = latency(spark, catalogs, dataset, within=within)
-    return found.p95 if found else None
-
-
 def latency(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, *, within: timedelta = _DAY) -> Latency | None:
     """Raises ValueError for a dataset whose rows come from no message, so that nobody takes None for it."""
+    found = _times(spark, catalogs, dataset, datetime.now(UTC) - within)
+    return None if found is None else summary(found)
+
+
+def delays(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, window: Window) -> list[Delay]:
+    """The same over a window, for the acceptance figures: rows by the whole seconds they took, so that there are few of them."""
+    found = _times(spark, catalogs, dataset, window.begin)
+    if found is None:
+        return []
+    took = F.greatest(F.ceil(SECONDS), F.lit(0)).alias("took")
+    counted = found.groupBy(took).agg(F.count("*").alias("rows")).collect()
+    return [Delay(rows=int(row["rows"]), seconds=float(row["took"])) for row in counted]
+
+
+def _times(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, since: datetime) -> DataFrame | None:
+    """`seconds` of each row that came since then; None where no commit did."""
     produced = _produced(dataset)
-    since = datetime.now(UTC) - within
     committed = _committed(spark, catalogs.table(dataset), since)
     if committed is None:
         return None
@@ -50,7 +60,7 @@ def latency(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, *
             events = spark.read.table(catalogs.table(source).dotted)
             committed = committed.join(events.select(F.col(source.key[0]).alias(column), F.col(PRODUCED).alias(f"_{column}")), column)
     times = [F.col(f"_{column}" if source else column) for column, source in produced.items()]
-    return summary(seconds(committed, F.greatest(*times) if len(times) > 1 else times[0]))
+    return seconds(committed, F.greatest(*times) if len(times) > 1 else times[0])
 
 
 def seconds(committed: DataFrame, produced: SparkColumn) -> DataFrame:
