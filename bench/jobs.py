@@ -61,28 +61,27 @@ def measure_job_start(report: Report, paths: Paths) -> None:
 
 def _start_seconds(workspace: WorkspaceClient, path: str) -> float:
     asked = time.time()
-    run = ended(workspace, submit(workspace, path))
+    run = _ended(workspace, _submit(workspace, path))
     tasks = run.tasks or []
     output = workspace.jobs.get_run_output(tasks[0].run_id or 0)
     line = next(line for line in (output.logs or "").splitlines() if line.startswith("STARTED"))
     return float(line.split()[1]) - asked
 
 
-def submit(workspace: WorkspaceClient, python_file: str, *parameters: str, wheel: str = "") -> int:
+def _submit(workspace: WorkspaceClient, python_file: str, *parameters: str) -> int:
     """A one-time run of a Python file without a cluster of its own."""
     task = {
         "task_key": "bench",
         "spark_python_task": {"python_file": python_file, "parameters": list(parameters)},
         "environment_key": "bench",
     }
-    libraries = {"dependencies": [wheel]} if wheel else {}
-    environment = {"environment_key": "bench", "spec": {"environment_version": "4", **libraries}}
+    environment = {"environment_key": "bench", "spec": {"environment_version": "4"}}
     body = {"run_name": "bench", "tasks": [task], "environments": [environment]}
     submitted: Any = workspace.api_client.do("POST", "/api/2.2/jobs/runs/submit", body=body)
     return int(submitted["run_id"])
 
 
-def ended(workspace: WorkspaceClient, run_id: int) -> Run:
+def _ended(workspace: WorkspaceClient, run_id: int) -> Run:
     while True:
         run = workspace.jobs.get_run(run_id)
         if run.state and run.state.result_state:
@@ -114,14 +113,14 @@ def measure_bronze(report: Report, paths: Paths) -> None:
         file = f"{outputs['landing_paths']['cmdm']}/customer_bench_{number}.csv"
         workspace.files.upload(file, io.BytesIO(source))
         run_id = workspace.jobs.run_now(int(outputs["job_ids"]["bronze_autoloader"]), job_parameters={"system": "cmdm"}).run_id
-        bronze.append(rows / task_seconds(ended(workspace, run_id)))
+        bronze.append(rows / _task_seconds(_ended(workspace, run_id)))
         target = f"{outputs['catalogs']['ai']}.knowledge.bench_plain"
-        plain.append(rows / task_seconds(ended(workspace, submit(workspace, script, file, target))))
+        plain.append(rows / _task_seconds(_ended(workspace, _submit(workspace, script, file, target))))
     base = report.add(Measurement(name=f"plain Spark read and write ({rows:,} rows)", unit="rows/s", samples=tuple(plain)))
     ratio = statistics.median(bronze) / base.median
     compared = f"{ratio:.2f}x plain Spark"
     report.add(Measurement(name=f"bronze ({rows:,} rows)", unit="rows/s", samples=tuple(bronze), compared=compared, note="whole job"))
 
 
-def task_seconds(run: Run) -> float:
+def _task_seconds(run: Run) -> float:
     return ((run.end_time or 0) - (run.start_time or 0)) / 1000

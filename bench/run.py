@@ -7,9 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import jobs, schemas, stacks, streaming
+from bench import jobs, schemas, stacks
 from bench.measure import Report
-from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
 
@@ -20,7 +19,6 @@ BENCHMARKS: dict[str, Benchmark] = {
     "day": jobs.measure_day,
     "job-start": jobs.measure_job_start,
     "bronze": jobs.measure_bronze,
-    "stream": streaming.measure,
     "schemas": schemas.measure,
     "memory": stacks.measure_memory,
 }
@@ -40,7 +38,6 @@ def main() -> None:
             for name in names:
                 BENCHMARKS[name](report, paths)
         finally:
-            KafkaBroker(paths).stop()
             ServiceProcess(paths).stop()
     report.write(REPOSITORY / "build" / "bench.json")
     report.show()
