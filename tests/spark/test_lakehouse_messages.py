@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import math
 import random
 import shutil
 from collections.abc import Iterator
@@ -22,9 +23,10 @@ from pyspark.sql import functions as F
 from lakehouse.contracts import contract
 from lakehouse.jobs.parameters import Parameters
 from lakehouse.jobs.stream_contact_events import INTERACTIONS, follow, join_interactions, too_late
+from lakehouse.quality.kpis import Window
 from lakehouse.schema import column_names
 from lakehouse.streaming.events import EventTables
-from lakehouse.streaming.latency import freshness_p95, latency
+from lakehouse.streaming.latency import delays, latency
 from lakehouse.streaming.messages import judged_messages
 from local_estate.kafka.broker import Broker
 from samples.events import contact_events, produce
@@ -203,7 +205,8 @@ def test_missed_messages_stop_the_stream_and_a_new_checkpoint_repeats_nothing(
     began = datetime.now(UTC)
     run = Parameters(catalogs=catalogs, run_id="test")
     events, interactions = contract(EVENTS), contract(INTERACTIONS)
-    assert freshness_p95(spark, catalogs, events) is None
+    assert latency(spark, catalogs, events) is None
+    assert delays(spark, catalogs, events, Window(begin=began, end=began)) == []
 
     messages, expected = contact_events(400, seed=5)
     made = (expected.events, expected.poison, expected.interactions)
@@ -219,12 +222,14 @@ def test_missed_messages_stop_the_stream_and_a_new_checkpoint_repeats_nothing(
         assert found is not None
         assert found.rows == rows
         assert 0 < found.p50 <= found.p95 <= found.most < (datetime.now(UTC) - began).total_seconds()
-        assert freshness_p95(spark, catalogs, dataset) == found.p95
-        assert freshness_p95(spark, catalogs, dataset, within=timedelta(0)) is None
+        assert latency(spark, catalogs, dataset, within=timedelta(0)) is None
+        took = delays(spark, catalogs, dataset, Window(begin=began, end=datetime.now(UTC)))
+        assert sum(delay.rows for delay in took) == rows
+        assert max(delay.seconds for delay in took) == math.ceil(found.most)
     with pytest.raises(
         ValueError, match="cmdm.customer_silver is filled from no topic: neither it nor its source has a column produced_ts"
     ):
-        freshness_p95(spark, catalogs, contract("cmdm.customer_silver"))
+        latency(spark, catalogs, contract("cmdm.customer_silver"))
 
     # The topic drops ten messages that nobody has read.
     unread, more = contact_events(60, seed=6)
