@@ -167,6 +167,9 @@ def test_the_same_person_has_the_same_hashes_in_cmdm_and_sfdc(spark: SparkSessio
         ("pega", {"resolved_ts": "2024-01-01T00:00:00Z"}, "resolved_ts: is before created_ts"),
         ("sfdc", {"first_name": "Ren\ufffd"}, "row: is not valid UTF-8 text"),
         ("sfdc", {"_corrupt_record": "{"}, "row: cannot be parsed"),
+        ("sfdc", {"first_name": "Re\0n"}, "row: is not valid UTF-8 text"),
+        ("pega", {"handle_time_minutes": "NaN"}, "handle_time_minutes: is not of type INT"),
+        pytest.param("jarvis", {"status": "x" * 2**20}, "status: is not one of ACTIVE, PENDING, SUSPENDED, CANCELLED", id="one MiB"),
     ],
 )
 def test_a_broken_value_is_one_error_that_names_the_column(spark: SparkSession, system: str, change: dict[str, str], reason: str) -> None:

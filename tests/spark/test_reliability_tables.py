@@ -25,7 +25,7 @@ from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, one, some_tab
 from tests.spark.silver_process import create_tables
 
 __all__ = ["spark"]
-ROWS = 20_000
+ROWS = 10_000
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
@@ -103,10 +103,9 @@ def forget(spark: SparkSession) -> None:
     spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
-def cut(file: Path, how: str) -> None:
+def cut(file: Path) -> None:
     text = file.read_text()
-    kept = {"in a line": text[: text.index('"add"') + 40], "after a line": text[: text.index('{"add"')], "to nothing": ""}[how]
-    file.write_text(kept)
+    file.write_text(text[: text.index('"add"') + 40])
     # Hadoop's own checksum of the file goes with whoever writes it anew.
     (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
 
@@ -135,8 +134,7 @@ def changed(spark: SparkSession, folder: Path) -> set[str]:
     return read
 
 
-@pytest.mark.parametrize("how", ["in a line", "after a line", "to nothing"])
-def test_a_cut_commit_stops_every_reader_and_the_runbook_brings_the_table_back(cmdm: Cmdm, how: str, tmp_path: Path) -> None:
+def test_a_cut_commit_stops_every_reader_and_the_runbook_brings_the_table_back(cmdm: Cmdm, tmp_path: Path) -> None:
     spark = cmdm.spark
     cmdm.deliver(change("C1", 1), change("C2", 1), run_id="one")
     cmdm.deliver(change("C1", 2, phone="0412000001"), change("C3", 2), run_id="two")
@@ -147,9 +145,9 @@ def test_a_cut_commit_stops_every_reader_and_the_runbook_brings_the_table_back(c
     log = Path(location) / "_delta_log"
     broken = max(log.glob("*.json"))
     n = int(broken.stem) - 1
-    cut(broken, how)
+    cut(broken)
     forget(spark)
-    with pytest.raises(Exception, match=r"MALFORMED|DELTA_|corrupt|checksum"):
+    with pytest.raises(Exception, match=r"MALFORMED|DELTA_"):
         spark.read.table(f"{CATALOG}.{SILVER}").collect()
 
     lost = set_aside(log, after=n, folder=tmp_path / "aside")
