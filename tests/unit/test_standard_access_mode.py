@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from pyspark import cloudpickle
 
-from lakehouse.jobs import gold, silver
+from lakehouse.jobs import gold, silver, stream_contact_events
 from lakehouse.names import Catalogs
 from lakehouse.silver.batch import SilverTables
+from lakehouse.streaming.events import EventTables
 
 CATALOGS = Catalogs(raw="r", curated="c", marts="m", ai="a")
 
@@ -55,6 +56,11 @@ def test_what_the_stream_of_silver_hands_its_batches_to_can_be_sent_away() -> No
     for system in ("cmdm", "pega"):
         function = silver.writer(SilverTables.of(system), CATALOGS, run_id="7")
         assert callable(cloudpickle.loads(cloudpickle.dumps(function)))
+
+
+def test_what_the_stream_of_messages_hands_its_batches_to_can_be_sent_away() -> None:
+    function = stream_contact_events.writer(EventTables.of_contact_events(), CATALOGS, run_id="7")
+    assert callable(cloudpickle.loads(cloudpickle.dumps(function)))
 
 
 def test_a_function_that_refers_to_a_lock_cannot() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
-from lakehouse.append import MicroBatch
+from lakehouse.append import MicroBatch, stream_id
 from lakehouse.contracts import contract
 from lakehouse.jobs.parameters import Parameters, parse
 from lakehouse.jobs.session import session
-from lakehouse.quality.accounting import BatchTotals
+from lakehouse.names import Catalogs
 from lakehouse.streaming.connection import MESSAGES_A_BATCH, kafka_options, topic_stream
 from lakehouse.streaming.events import EventTables, write_batch
 from lakehouse.streaming.interactions import interactions, write_interactions
@@ -42,20 +41,13 @@ def follow(
     """Takes in what is there and ends; with a trigger of `continuous` it looks `every` so often until it is cancelled or a stream fails."""
     catalogs = parameters.catalogs
 
-    def say(sums: BatchTotals) -> None:
-        print(
-            f"{catalogs.table(tables.events).dotted}: {sums.rows_in} messages in = {sums.written} written + {sums.duplicate} duplicate "
-            f"+ {sums.quarantined} to dead letters",
-            flush=True,
-        )
-
     def say_late(count: int) -> None:
         print(f"{catalogs.table(contract(INTERACTIONS)).dotted}: {count} events came too late to be joined", flush=True)
 
     tables = EventTables.of_contact_events()
     messages = topic_stream(spark, tables.topic, options, messages_a_batch=messages_a_batch)
     trigger: Trigger = {"processingTime": every} if parameters.continuous else {"availableNow": True}
-    events = take_in(messages, tables, parameters, trigger, say)
+    events = _start(messages, writer(tables, catalogs, run_id=parameters.run_id), trigger, catalogs.checkpoint(tables.events))
     if not parameters.continuous:
         events.awaitTermination()
         joined = join_interactions(spark, tables, parameters, trigger)
@@ -70,20 +62,20 @@ def follow(
             say_late(sum(new.values()))
 
 
-def take_in(
-    messages: DataFrame, tables: EventTables, parameters: Parameters, trigger: Trigger, say: Callable[[BatchTotals], None]
-) -> StreamingQuery:
-    # The stream's id is known once it has started, which may be after its first batch asks for it.
-    started: Future[str] = Future()
+def writer(tables: EventTables, catalogs: Catalogs, *, run_id: str) -> Callable[[DataFrame, int], None]:
+    """What a batch of messages is given to. Databricks runs it in a process of its own in standard access mode: it holds plain values."""
 
     def write(batch: DataFrame, batch_id: int) -> None:
-        at = MicroBatch(stream_id=started.result(), batch_id=batch_id)
-        if sums := write_batch(batch, at, tables, parameters.catalogs, run_id=parameters.run_id):
-            say(sums)
+        at = MicroBatch(stream_id=stream_id(batch.sparkSession, catalogs.checkpoint(tables.events)), batch_id=batch_id)
+        sums = write_batch(batch, at, tables, catalogs, run_id=run_id)
+        if sums:
+            print(
+                f"{catalogs.table(tables.events).dotted}: {sums.rows_in} messages in = {sums.written} written + {sums.duplicate} duplicate "
+                f"+ {sums.quarantined} to dead letters",
+                flush=True,
+            )
 
-    query = _start(messages, write, trigger, parameters.catalogs.checkpoint(tables.events))
-    started.set_result(str(query.id))
-    return query
+    return write
 
 
 def join_interactions(spark: SparkSession, tables: EventTables, parameters: Parameters, trigger: Trigger) -> StreamingQuery:
