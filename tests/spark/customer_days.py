@@ -53,6 +53,7 @@ class Cmdm:
         shape = f"array<struct<{', '.join(f'`{name}`: string' for name in names)}>>"
         landed = self.spark.range(1).select(F.inline(F.from_json(F.lit(json.dumps(rows)), shape)))
         bronze = self.catalogs.table(self.tables.bronze).dotted
+        landed = landed.withColumn("landed_ts", F.current_timestamp())
         bronze_rows(landed, self.tables.bronze, run_id=run_id).write.format("delta").mode("append").saveAsTable(bronze)
         if silver:
             self.to_silver(run_id, f"run_id = '{run_id}'")

@@ -15,6 +15,7 @@ from lakehouse import ddl
 from lakehouse.contracts import contract
 from lakehouse.ingest.bronze import bronze_rows
 from lakehouse.jobs.silver import writer
+from lakehouse.quality.rule_results import RESULTS
 from lakehouse.schema import declared_names
 from lakehouse.silver.batch import SilverTables
 from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, local_session
@@ -34,8 +35,9 @@ def main(folder: Path, rows: int) -> None:
 def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> bool:
     """Names end with the session, files stay: a table whose files are there is found again. True where they were not."""
     new = False
-    for name in ("cmdm.cmdm_bronze", "cmdm.cmdm_quarantine", "cmdm.customer_silver", "cmdm.customer_history", "platform.batch_accounting"):
-        dataset = contract(name)
+    tables = SilverTables.of("cmdm")
+    written = (tables.bronze, tables.quarantine, tables.silver, contract("cmdm.customer_history"), tables.accounting, contract(RESULTS))
+    for dataset in written:
         spark.sql(f"CREATE SCHEMA IF NOT EXISTS {dataset.schema_name}")
         folder = catalogs.folder / "warehouse" / f"{dataset.schema_name}.db" / dataset.table_name
         place = f"USING DELTA LOCATION '{folder}'"
@@ -57,7 +59,8 @@ def land(spark: SparkSession, catalogs: LocalCatalogs, rows: int) -> None:
     }
     names = [*declared_names(bronze), "_rescued_data", "_corrupt_record"]
     columns = [given.get(name, F.lit(None).cast("string")).alias(name) for name in names]
-    landed = spark.range(0, rows, 1, 2).select(*columns, F.lit("customer_20250602.csv").alias("source_file"))
+    arrived = (F.lit("customer_20250602.csv").alias("source_file"), F.current_timestamp().alias("landed_ts"))
+    landed = spark.range(0, rows, 1, 2).select(*columns, *arrived)
     target = catalogs.table(bronze).dotted
     bronze_rows(landed, bronze, run_id="test").write.format("delta").mode("append").saveAsTable(target)
 

@@ -166,7 +166,7 @@ def test_a_batch_that_ends_at_any_write_adds_what_was_missing_and_nothing_twice(
     spark: SparkSession, catalogs: LocalCatalogs, broker: Broker
 ) -> None:
     run = Parameters(catalogs=catalogs, run_id="test", continuous=True)
-    messages, expected = contact_events(600, seed=8)
+    messages, expected = contact_events(900, seed=8)
     left = iter(messages)
     points = [("before", "contact_interaction"), *(("after", table_name) for table_name in WRITES)]
     random.Random(8).shuffle(points)

@@ -153,7 +153,6 @@ def test_broken_rules_are_refused_with_file_and_key(old: str, new: str, said: st
         read_rules(TEXT.replace(old, new, 1))
 
 
-def test_the_explanation_asks_for_a_customer(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
+def test_the_explanation_asks_for_a_customer() -> None:
+    with pytest.raises(SystemExit, match="explain_customer: the following arguments are required: --customer_id"):
         explain_job(["explain", "--raw_catalog=r"])
-    assert "the following arguments are required: --customer_id" in capsys.readouterr().err

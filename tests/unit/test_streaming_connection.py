@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -51,10 +52,9 @@ def test_the_job_ends_with_what_is_there_unless_told_otherwise() -> None:
 
 
 @pytest.mark.parametrize("value", ["kafka", "/kafka", "connectors/", "a/b/c"])
-def test_a_parameter_that_names_no_secret_is_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+def test_a_parameter_that_names_no_secret_is_refused(value: str) -> None:
+    with pytest.raises(SystemExit, match=re.escape(f"{value!r} names no secret (SCOPE/KEY)")):
         parse("stream_contact_events", [*GIVEN, f"--kafka_secret={value}"], kafka=True)
-    assert f"{value!r} names no secret (SCOPE/KEY)" in capsys.readouterr().err
 
 
 def test_every_topic_has_a_table_for_dead_letters_and_one_for_its_events_with_its_rules() -> None:
