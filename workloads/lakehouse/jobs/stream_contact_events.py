@@ -46,6 +46,8 @@ def follow(
 
     tables = EventTables.of_contact_events()
     messages = topic_stream(spark, tables.topic, options, messages_a_batch=messages_a_batch)
+    # Streams of this session that ended before are none of ours: waiting for any would end at once.
+    spark.streams.resetTerminated()
     trigger: Trigger = {"processingTime": every} if parameters.continuous else {"availableNow": True}
     events = _start(messages, writer(tables, catalogs, run_id=parameters.run_id), trigger, catalogs.checkpoint(tables.events))
     if not parameters.continuous:
