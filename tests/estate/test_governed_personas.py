@@ -64,7 +64,7 @@ print("TOLD " + json.dumps(told))
 
 @pytest.fixture(scope="module")
 def clients(deployed: Deployed, day_one: list[StepResult]) -> dict[str, WorkspaceClient]:
-    return {name: deployed.member(f"sp-test-{name.replace(' ', '-')}", *groups) for name, groups in PERSONAS.items()}
+    return {name: deployed.member(f"sp-persona-{name.replace(' ', '-')}", *groups) for name, groups in PERSONAS.items()}
 
 
 @pytest.fixture(scope="module")
