@@ -62,7 +62,8 @@ def test_the_exported_ids_are_the_jobs_of_these_names(deployed: Deployed) -> Non
 
 def test_status_says_what_exists(deployed: Deployed) -> None:
     status = facts.collect(deployed.paths)
-    assert set(status) == {"endpoints", "writes", "stacks", "tables", "runs"}
+    assert set(status) == {"endpoints", "broker", "writes", "stacks", "tables", "quality", "runs"}
+    assert {layer["layer"] for layer in status["quality"]} >= {"raw", "curated", "marts"}
     assert status["stacks"]["dev"]["resources"] > 50
     assert "job_ids" in status["stacks"]["dev"]["outputs"]
     assert Path(deployed.paths.endpoints).stat().st_mode & 0o777 == 0o600
