@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 from local_estate import facts
+from local_estate.day.run import StepResult
 from local_estate.engine.environment import environment
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.engine.state_backend import StateBackend
@@ -60,7 +61,8 @@ def test_the_exported_ids_are_the_jobs_of_these_names(deployed: Deployed) -> Non
         assert settings.name == name
 
 
-def test_status_says_what_exists(deployed: Deployed) -> None:
+def test_status_says_what_exists(deployed: Deployed, day_one: list[StepResult]) -> None:
+    assert day_one
     status = facts.collect(deployed.paths)
     assert set(status) == {"endpoints", "broker", "writes", "stacks", "tables", "quality", "runs"}
     assert {layer["layer"] for layer in status["quality"]} >= {"raw", "curated", "marts"}
