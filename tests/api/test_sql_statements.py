@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -45,7 +46,12 @@ def alice(world: World) -> WorkspaceClient:
 
 
 def execute(client: WorkspaceClient, warehouse: str, statement: str, **named: object) -> StatementResponse:
-    return client.statement_execution.execute_statement(statement, warehouse, wait_timeout="50s", **named)  # type: ignore[arg-type]
+    """Waits for the end: the first statement starts a JVM, which on a busy machine takes longer than a call may wait."""
+    found = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="50s", **named)  # type: ignore[arg-type]
+    while found.status and found.status.state in (StatementState.PENDING, StatementState.RUNNING):
+        time.sleep(0.2)
+        found = client.statement_execution.get_statement(found.statement_id or "")
+    return found
 
 
 def test_a_warehouse_starts_stops_and_keeps_its_settings(jobs: Jobs) -> None:
