@@ -87,7 +87,11 @@ class Deployed:
 
     def told(self, client: WorkspaceClient, run_id: int) -> Any:
         """What the run printed as JSON after `TOLD `, once it has ended."""
-        run = client.jobs.wait_get_run_job_terminated_or_skipped(run_id)
+        run = client.jobs.get_run(run_id)
+        # The SDK's own waiter raises where a run fails, without what the task said.
+        while not (run.state and run.state.result_state):
+            time.sleep(0.2)
+            run = client.jobs.get_run(run_id)
         output = client.jobs.get_run_output((run.tasks or [])[0].run_id or 0)
         line = next((line for line in (output.logs or "").splitlines() if line.startswith("TOLD ")), None)
         assert line, output.error or output.logs
