@@ -21,6 +21,7 @@ from local_estate.stream import JOB, connect, produce, topic
 
 BACKLOGS = (50_000, 200_000)
 RATE, SECONDS = 500, 60
+PATIENCE = 600  # seconds after the last message
 EVENTS, PAIRS = "sfdc.contact_event_silver", "sfdc.contact_interaction"
 
 # The same messages into a Delta table as they come: no contract, no repeats found, no state.
@@ -88,8 +89,11 @@ def _steady(
         began, before = time.time(), facts.row_counts(paths)
         sent = produce(paths, broker, events=events, seed=seed, rate=rate)
         came = {f"{catalogs['curated']}.{EVENTS}": sent["events"], f"{catalogs['curated']}.{PAIRS}": sent["interactions"]}
+        until = time.monotonic() + PATIENCE
         while any(facts.row_counts(paths)[name] < before[name] + rows for name, rows in came.items()):
-            time.sleep(0.5)
+            if time.monotonic() > until:
+                raise RuntimeError(f"after {PATIENCE} s the stream has not taken in {came}; see its run in `estate status`")
+            time.sleep(0.5)  # a batch of another process: there is nothing to be told by
     workspace.jobs.cancel_run_and_wait(run_id)
     asked = (json.dumps(dict(catalogs)), str(time.time() - began), EVENTS, PAIRS)
     run = ended(workspace, submit(workspace, _script(workspace, LATENCY), *asked, wheel=wheel))
