@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from local_estate.providers.schemas import Node, TypeSchema
-from local_estate.providers.wire import UNKNOWN, plain
+from local_estate.providers.wire import UNKNOWN, has_unknown, plain
 
 Kind = Literal["ADD", "DELETE", "UPDATE"]
 # A value in the form that is compared: letter case, order and server defaults set aside. Gets the property's path without indices.
@@ -29,6 +30,14 @@ def normalised(value: Any, normalise: Normalise = unchanged, path: str = "") -> 
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # the protocol knows no integers, the API tells them apart
     return normalise(path, value)
+
+
+def in_no_order(elements: list[Any]) -> list[Any]:
+    """A list whose order says nothing, in the one order it is compared in; left alone while a part of it is unknown."""
+    if has_unknown(elements):
+        return elements
+    # Objects come off the wire with their names in any order, so their representation would not do.
+    return sorted(elements, key=lambda each: json.dumps(each, sort_keys=True))
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]]:

@@ -65,7 +65,7 @@ def test_status_says_what_exists(deployed: Deployed, day_one: list[StepResult]) 
     assert day_one
     status = facts.collect(deployed.paths)
     assert set(status) == {"endpoints", "broker", "writes", "stacks", "tables", "quality", "runs"}
-    assert {layer["layer"] for layer in status["quality"]} >= {"raw", "curated", "marts"}
+    assert {layer["layer"] for layer in status["quality"]} >= {"dev_ep_raw", "dev_ep_curated", "dev_ep_marts"}
     assert status["stacks"]["dev"]["resources"] > 50
     assert "job_ids" in status["stacks"]["dev"]["outputs"]
     assert Path(deployed.paths.endpoints).stat().st_mode & 0o777 == 0o600

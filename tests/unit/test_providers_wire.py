@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from local_estate.paths import Paths
 from local_estate.providers import wire
-from local_estate.providers.changes import LiveInputs, differences, normalised
+from local_estate.providers.changes import LiveInputs, differences, in_no_order, normalised
 from local_estate.providers.creations import Creations
 from local_estate.providers.databricks.names import camel, snake
 from local_estate.providers.failures import ServiceError, grpc_code
@@ -43,6 +43,16 @@ def test_secrets_come_out_at_the_depth_they_went_in() -> None:
 
 def test_a_list_that_changed_length_is_sealed_as_a_whole() -> None:
     assert wire.like_secrets_of({"list": [1, 2]}, {"list": [Secret(1)]}) == {"list": Secret([1, 2])}
+
+
+def test_a_set_of_objects_compares_equal_in_any_order_of_its_elements_and_of_their_names() -> None:
+    assigner = {"role": "assigner", "principals": ["servicePrincipals/9"]}
+    manager = {"role": "manager", "principals": ["groups/a"]}
+    one, other = [assigner, manager], [dict(reversed(manager.items())), dict(reversed(assigner.items()))]
+    for way in (one, other, [one[0], other[0]], [other[1], one[1]]):
+        assert list(differences(in_no_order(one), in_no_order(way))) == []
+    unknown = [manager, {**assigner, "principals": UNKNOWN}]
+    assert in_no_order(unknown) == unknown
 
 
 def test_differences_are_named_by_path_and_an_unknown_is_one() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 from local_estate.providers.azure_native import body
 from local_estate.providers.azure_native.arm_types import ArmType
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.checking import Failure
 from local_estate.providers.failures import MadeButNotReady, Refused, ReplyLost, ServiceError
 from local_estate.providers.http import Reply, Session
 from local_estate.providers.kinds import Kind, Naming, Operation, Values
 from local_estate.providers.schemas import TypeSchema
-from local_estate.providers.wire import UNKNOWN, has_unknown
+from local_estate.providers.wire import UNKNOWN
 
 _POLL_SECONDS = 0.2
 _TIMEOUT_SECONDS = 7200.0
@@ -100,8 +101,8 @@ class ArmResource(Kind):
                 return value.replace(" ", "").lower()
             if value.lower().startswith("/subscriptions/"):
                 return value.lower()
-        if isinstance(value, list) and last in _SETS and not has_unknown(value):
-            return sorted(value, key=str)
+        if isinstance(value, list) and last in _SETS:
+            return in_no_order(value)
         if last == "userAssignedIdentities" and isinstance(value, dict):
             return sorted(value)
         return value

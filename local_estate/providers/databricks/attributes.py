@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.checking import Failure
 from local_estate.providers.databricks.names import to_api
 from local_estate.providers.databricks.resource import DatabricksResource, DualResource, Json
 from local_estate.providers.databricks.unity_catalog import UC
 from local_estate.providers.failures import Refused, ServiceError
 from local_estate.providers.kinds import Values
-from local_estate.providers.wire import has_unknown
 
 
 def _blank(value: Any) -> bool:
@@ -22,7 +22,7 @@ def _unordered(value: Any) -> Any:
     """A list whose order says nothing; empty is absent."""
     if not isinstance(value, list):
         return value
-    return (value if has_unknown(value) else sorted(value, key=str)) or None
+    return in_no_order(value) or None
 
 
 class TagPolicy(DatabricksResource):
