@@ -105,7 +105,8 @@ def ended(workspace: WorkspaceClient, run_id: int) -> Run:
         run = workspace.jobs.get_run(run_id)
         if run.state and run.state.result_state:
             if run.state.result_state.value != "SUCCESS":
-                raise RuntimeError(f"run {run_id} ended {run.state.result_state.value}: {run.state.state_message}")
+                said = [workspace.jobs.get_run_output(task.run_id or 0).error or "" for task in run.tasks or []]
+                raise RuntimeError(f"run {run_id} ended {run.state.result_state.value}: {' '.join(said) or run.state.state_message}")
             return run
         time.sleep(0.05)
 

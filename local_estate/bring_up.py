@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,6 +66,8 @@ def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
 
     `shared` is left alone where nothing an `up` reads has changed since its last one, unless `again`.
     """
+    # The day's client takes a second to import, which passes unnoticed while the engine works.
+    threading.Thread(target=importlib.import_module, args=("databricks.sdk",)).start()
     prepare(paths, say=say)
     stacks = Stacks(paths)
     standing = UpToDate(paths, SHARED)

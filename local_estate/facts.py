@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import urllib.request
 from pathlib import Path
-from typing import Any
-
-from databricks.sdk import WorkspaceClient
+from typing import TYPE_CHECKING, Any
 
 from local_estate.engine.stacks import Stacks
 from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import Paths
 from local_estate.process import ServiceProcess
+
+if TYPE_CHECKING:  # takes a second to import, and most commands never speak to a workspace
+    from databricks.sdk import WorkspaceClient
 
 
 class NotDeployed(Exception):
@@ -63,6 +64,8 @@ def databricks_environment(paths: Paths, stack: str) -> dict[str, str]:
 
 
 def workspace_client(paths: Paths, stack: str) -> WorkspaceClient:
+    from databricks.sdk import WorkspaceClient
+
     settings = databricks_environment(paths, stack)
     # The type is named, because ARM_* variables of the caller's shell would otherwise count as a second way to sign in.
     return WorkspaceClient(

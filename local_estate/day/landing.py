@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.errors import NotFound
+from typing import TYPE_CHECKING
 
 from local_estate.paths import Paths
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ def land(workspace: WorkspaceClient, folder: Path, landing_paths: Mapping[str, s
 
 
 def _size(workspace: WorkspaceClient, path: str) -> int | None:
+    from databricks.sdk.errors import NotFound
+
     try:
         return workspace.files.get_metadata(path).content_length
     except NotFound:

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from databricks.sdk import WorkspaceClient
-from databricks.sdk.service.jobs import Run, RunLifeCycleState
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.jobs import Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], 
     return answer
 
 
-_ENDED = {RunLifeCycleState.TERMINATED, RunLifeCycleState.SKIPPED, RunLifeCycleState.INTERNAL_ERROR}
+_ENDED = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}  # life cycle states
 
 
 def wait_for(workspace: WorkspaceClient, run_id: int) -> Run:
@@ -85,7 +86,7 @@ def wait_for(workspace: WorkspaceClient, run_id: int) -> Run:
     pause = 0.1
     while True:
         run = workspace.jobs.get_run(run_id)
-        if run.state and run.state.life_cycle_state in _ENDED:
+        if run.state and run.state.life_cycle_state and run.state.life_cycle_state.value in _ENDED:
             return run
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)

@@ -16,14 +16,13 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from lakehouse import ddl
-from lakehouse.contracts import DatasetContract, load_contracts
+from lakehouse.contracts import DatasetContract
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
 from lakehouse.ingest.bronze import bronze_rows
-from lakehouse.jobs.migrate import migrate
 from lakehouse.names import Catalogs
 from local_estate.paths import Paths
 from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
+from tests.spark.empty_tables import empty_tables
 
 # The session catalog plays all four: schema names of the layers differ in their tables, so nothing collides.
 CATALOG = "spark_catalog"
@@ -80,7 +79,8 @@ def _builder() -> SparkSession.Builder:
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
             "spark.sql.session.timeZone": "UTC",
             "spark.ui.enabled": "false",
-            # A few rows a query: compiling code for each would take most of the time.
+            # A few rows a query: compiling code for each, or adapting its plan, would take most of the time.
+            "spark.sql.adaptive.enabled": "false",
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         }
@@ -98,28 +98,10 @@ class LocalCatalogs(Catalogs):
 
 
 @pytest.fixture
-def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
+def catalogs(spark: SparkSession, tmp_path: Path) -> LocalCatalogs:
     """Empty tables of every contract."""
-    schemas = sorted({dataset.schema_name for dataset in load_contracts()})
-    for schema in schemas:
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     made = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
-    migrate(spark, made)
-    yield made
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
-
-
-def some_tables(spark: SparkSession, folder: Path, *schemas: str) -> LocalCatalogs:
-    """Empty tables of these schemas: for tests that would make all of them again for a few rows in two."""
-    made = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=folder)
-    for schema in schemas:
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for dataset in load_contracts():
-        if dataset.schema_name in schemas:
-            spark.sql(ddl.create_table(dataset, made.table(dataset)))
-            if condition := ddl.check(dataset):
-                spark.sql(ddl.add_check(made.table(dataset), condition))
+    empty_tables(spark, made)
     return made
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import contract
-from lakehouse.ddl import create_table
 from lakehouse.gold.cases import case_metrics
 from lakehouse.gold.customer import dim_customer
 from lakehouse.gold.scd2 import customer_versions, write_versions
 from lakehouse.names import TableName
 from lakehouse.rag.chunks import CHUNK_CHARACTERS, OVERLAP_CHARACTERS, chunks, readable
 from lakehouse.schema import column_names
-from tests.spark.lakehouse_fixtures import CATALOG, one, plain, spark, table
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, one, plain, spark, table
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 Version = tuple[str, str, str, bool]
 
 
@@ -89,13 +88,9 @@ def test_two_versions_of_one_moment_leave_one_row_whatever_their_order(spark: Sp
 
 
 @pytest.fixture
-def target(spark: SparkSession) -> Iterator[TableName]:
-    """The history table alone, empty."""
-    name = TableName(catalog=CATALOG, schema="customer", table="dim_customer_scd2")
-    spark.sql("CREATE SCHEMA IF NOT EXISTS customer")
-    spark.sql(create_table(contract("customer.dim_customer_scd2"), name))
-    yield name
-    spark.sql("DROP SCHEMA customer CASCADE")
+def target(catalogs: LocalCatalogs) -> TableName:
+    """The history table, empty."""
+    return catalogs.table(contract("customer.dim_customer_scd2"))
 
 
 def test_a_late_change_lands_between_its_neighbours_in_whatever_order_rows_arrive(spark: SparkSession, target: TableName) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -14,14 +14,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import contract
-from lakehouse.ddl import create_table
 from lakehouse.gold.scd2 import customer_versions, forget_versions, write_versions
 from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.names import TableName
 from lakehouse.schema import column_names
-from tests.spark.lakehouse_fixtures import CATALOG, plain, spark
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, plain, spark
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 DAY = datetime(2025, 6, 1)
 END = datetime(9999, 12, 31)
 SCD2 = contract("customer.dim_customer_scd2")
@@ -122,13 +121,9 @@ def expected(changes: Sequence[Change]) -> list[Version]:
 
 
 @pytest.fixture
-def target(spark: SparkSession) -> Iterator[TableName]:
-    """The history table alone, empty."""
-    name = TableName(catalog=CATALOG, schema="customer", table="dim_customer_scd2")
-    spark.sql("CREATE SCHEMA IF NOT EXISTS customer")
-    spark.sql(create_table(SCD2, name))
-    yield name
-    spark.sql("DROP SCHEMA customer CASCADE")
+def target(catalogs: LocalCatalogs) -> TableName:
+    """The history table, empty."""
+    return catalogs.table(SCD2)
 
 
 def publish(spark: SparkSession, arrived: Sequence[Change], new: Sequence[Change], target: TableName) -> None:

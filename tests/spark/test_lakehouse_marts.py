@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pyspark.errors import StreamingQueryException
@@ -13,16 +11,15 @@ from pyspark.sql import functions as F
 
 from lakehouse import merge
 from lakehouse.contracts import contract
-from lakehouse.ddl import create_table
 from lakehouse.gold.address import dim_address
 from lakehouse.gold.changes import FEEDS
 from lakehouse.gold.match_rates import matched_joins
 from lakehouse.jobs.gold import start_marts
 from lakehouse.mastering.explain import UnknownCustomer, explain
 from lakehouse.silver.address_parts import parse
-from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, one, spark, table
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, one, spark, table
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 PUBLISHED = (
     "customer.customer_identity",
     "customer.customer_360",
@@ -36,23 +33,6 @@ TABLES = (*PUBLISHED, "operations.match_rates", *(feed.dataset for feed in FEEDS
 DONE = ("Updated", "Inserted", "Deleted")
 # What a column has that a row leaves out and must have.
 OF_NO_INTEREST = {"STRING": "x", "BOOLEAN": "false", "TIMESTAMP": "2025-06-01", "DATE": "2025-06-01"}
-
-
-@pytest.fixture
-def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
-    """Empty tables of the marts and of what they are made of."""
-    # Plans of a few rows: what adapting them takes is most of their time.
-    spark.conf.set("spark.sql.adaptive.enabled", "false")
-    made = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
-    schemas = sorted({contract(name).schema_name for name in TABLES})
-    for schema in schemas:
-        spark.sql(f"CREATE SCHEMA {schema}")
-    for name in TABLES:
-        spark.sql(create_table(contract(name), made.table(contract(name))))
-    yield made
-    spark.conf.unset("spark.sql.adaptive.enabled")
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def put(spark: SparkSession, catalogs: LocalCatalogs, name: str, columns: str, *rows: str) -> None:

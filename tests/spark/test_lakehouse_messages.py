@@ -8,7 +8,6 @@ import json
 import math
 import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,23 +29,16 @@ from lakehouse.streaming.latency import delays, latency
 from lakehouse.streaming.messages import judged_messages
 from local_estate.kafka.broker import Broker
 from samples.events import contact_events, produce
-from tests.spark.lakehouse_fixtures import LocalCatalogs, one, plain, some_tables, spark, table
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, one, plain, spark, table
 from tests.spark.stream_fixtures import PARTITIONS, broker, topic_name
 from tests.spark.streaming_process import WRITES, ending
 
-__all__ = ["broker", "spark"]
+__all__ = ["broker", "catalogs", "spark"]
 SENT = datetime(2025, 6, 2, 10, tzinfo=UTC)
 TABLES = EventTables.of_contact_events()
 EVENTS, LETTERS, ACCOUNT = "sfdc.contact_event_silver", "sfdc.contact_events_dead_letter", "platform.batch_accounting"
 GOOD = {"event_id": "E1", "contact_id": "C1", "event_type": "STORE_VISIT", "occurred_ts": "2025-06-02T09:59:00Z"}
 MIB = 1_000_000  # as much as a message of 1 MiB has room for
-
-
-@pytest.fixture
-def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
-    yield some_tables(spark, tmp_path, "sfdc", "platform")
-    for schema in ("sfdc", "platform"):
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def good(**changed: object) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -26,9 +25,9 @@ from lakehouse.schema import declared_names
 from lakehouse.silver.batch import SilverTables, write_batch
 from lakehouse.streaming.events import EventTables
 from lakehouse.streaming.events import write_batch as write_events
-from tests.spark.lakehouse_fixtures import CATALOG, one, plain, some_tables, spark, table
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, plain, spark, table
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 PEGA = {"pega": of_system("pega", Kind.SILVER)}
 SILVER, QUARANTINE = "pega.case_silver", "pega.pega_quarantine"
 
@@ -87,11 +86,8 @@ class Pega:
 
 
 @pytest.fixture
-def pega(spark: SparkSession, tmp_path: Path) -> Iterator[Pega]:
-    schemas = ("pega", "platform", "operations")
-    yield Pega(spark, some_tables(spark, tmp_path, *schemas))
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+def pega(spark: SparkSession, catalogs: LocalCatalogs) -> Pega:
+    return Pega(spark, catalogs)
 
 
 def test_a_repaired_row_leaves_quarantine_once_and_the_sums_hold(pega: Pega) -> None:
@@ -211,11 +207,8 @@ ADDRESSES = ("amdm.address_silver", "amdm.amdm_quarantine", "platform.batch_acco
 
 
 @pytest.fixture
-def addresses(spark: SparkSession, tmp_path: Path) -> Iterator[Addresses]:
-    schemas = ("amdm", "platform")
-    yield Addresses(spark, some_tables(spark, tmp_path, *schemas))
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+def addresses(spark: SparkSession, catalogs: LocalCatalogs) -> Addresses:
+    return Addresses(spark, catalogs)
 
 
 @dataclass
@@ -295,9 +288,8 @@ def messages(spark: SparkSession, *types: str) -> DataFrame:
 
 
 def test_a_stop_rule_of_a_topic_holds_the_micro_batch_back_until_somebody_accepts_it(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, catalogs: LocalCatalogs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogs = some_tables(spark, tmp_path, "sfdc", "platform")
     tables = EventTables.of_contact_events()
     strict = replace(tables.topic.column("event_type").quality[0], severity=Severity.STOP)
     columns = tuple(replace(c, quality=(strict,)) if c.name == "event_type" else c for c in tables.topic.columns)

@@ -15,21 +15,20 @@ from lakehouse.jobs import maintenance
 from lakehouse.jobs.parameters import Parameters
 from lakehouse.maintenance.readers import ReaderBehind
 from lakehouse.maintenance.upkeep import maintain
-from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, some_tables, spark
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, spark
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
+pytestmark = pytest.mark.usefixtures("any_retention")
 BRONZE, SILVER, ACCOUNT = (contract(name) for name in ("cmdm.cmdm_bronze", "cmdm.customer_silver", "platform.batch_accounting"))
 LATE = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
 @pytest.fixture
-def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
+def any_retention(spark: SparkSession) -> Iterator[None]:
     """Tests keep files for no time at all, which Delta allows when told to; the job's parameters never do."""
     spark.conf.set(LATE, "false")
-    yield some_tables(spark, tmp_path, "cmdm", "platform")
+    yield
     spark.conf.unset(LATE)
-    for schema in ("cmdm", "platform"):
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def deliver(spark: SparkSession, *customers: str) -> None:

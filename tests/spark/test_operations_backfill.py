@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import pytest
 from pyspark.sql import Column as SparkColumn
@@ -20,9 +19,9 @@ from lakehouse.quality.breaker import poor_runs
 from lakehouse.quality.replay import replay
 from lakehouse.quality.rules import RULES
 from tests.spark.customer_days import FIRST, HISTORY, LAST, QUARANTINE, SCD2, SILVER, Cmdm, change
-from tests.spark.lakehouse_fixtures import CATALOG, one, some_tables, spark, table
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, spark, table
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 
 
 # Who writes `.org` is refused at first and welcome later; who writes `.net` the other way round.
@@ -43,15 +42,9 @@ def only(domain: str) -> object:
 
 
 @pytest.fixture
-def cmdm(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cmdm]:
+def cmdm(spark: SparkSession, catalogs: LocalCatalogs, monkeypatch: pytest.MonkeyPatch) -> Cmdm:
     monkeypatch.setitem(RULES, "valid_email", only(".org"))
-    schemas = ("cmdm", "platform", "customer")
-    # Plans of a few rows: what adapting them takes is most of their time.
-    spark.conf.set("spark.sql.adaptive.enabled", "false")
-    yield Cmdm(spark, some_tables(spark, tmp_path, *schemas))
-    spark.conf.unset("spark.sql.adaptive.enabled")
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+    return Cmdm(spark, catalogs)
 
 
 def test_the_day_of_a_delivery_is_in_the_name_of_its_file(spark: SparkSession) -> None:

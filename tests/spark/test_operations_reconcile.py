@@ -23,6 +23,7 @@ NAMED = [f"--{layer}_catalog={CATALOG}" for layer in ("raw", "curated", "marts",
 
 @pytest.fixture
 def catalogs(spark: SparkSession, tmp_path: Path) -> Iterator[LocalCatalogs]:
+    spark.sql("DROP SCHEMA IF EXISTS cmdm CASCADE")
     spark.sql("CREATE SCHEMA cmdm")
     yield LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
     spark.sql("DROP SCHEMA cmdm CASCADE")

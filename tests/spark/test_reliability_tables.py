@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +20,10 @@ from lakehouse.jobs.gold import start_history
 from lakehouse.maintenance.upkeep import maintain
 from local_estate.paths import REPOSITORY
 from tests.spark.customer_days import HISTORY, SILVER, Cmdm, change
-from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, one, some_tables, spark
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, spark
 from tests.spark.silver_process import create_tables
 
-__all__ = ["spark"]
+__all__ = ["catalogs", "spark"]
 ROWS = 10_000
 
 
@@ -79,10 +78,12 @@ def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody
     # The files that nobody refers to go with the first VACUUM past their retention.
     for file in orphans:
         os.utime(file, (time.time() - 8 * 86_400,) * 2)
-    catalogs = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
+    tables = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
+    for schema in ("cmdm", "platform"):
+        spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
     try:
-        create_tables(spark, catalogs)
-        maintain(spark, catalogs, contract(SILVER), retention_hours=168)
+        create_tables(spark, tables)
+        maintain(spark, tables, contract(SILVER), retention_hours=168)
     finally:
         for schema in ("cmdm", "platform"):
             spark.sql(f"DROP SCHEMA {schema} CASCADE")
@@ -91,11 +92,8 @@ def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody
 
 
 @pytest.fixture
-def cmdm(spark: SparkSession, tmp_path: Path) -> Iterator[Cmdm]:
-    schemas = ("cmdm", "platform", "customer")
-    yield Cmdm(spark, some_tables(spark, tmp_path, *schemas))
-    for schema in schemas:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+def cmdm(spark: SparkSession, catalogs: LocalCatalogs) -> Cmdm:
+    return Cmdm(spark, catalogs)
 
 
 def forget(spark: SparkSession) -> None:

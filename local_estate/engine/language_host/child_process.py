@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import threading
@@ -21,14 +22,14 @@ def end_all() -> None:
 
 
 class ChildProcess:
-    """Starts `command`; `events()` yields ("stdout" | "stderr", line) and lastly ("exit", code)."""
+    """Starts `command`; `events()` yields ("stdout" | "stderr", line). With `listens` it waits for `tell` on its standard input."""
 
-    def __init__(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], listens: bool = False) -> None:
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
@@ -51,6 +52,12 @@ class ChildProcess:
                 open_streams -= 1
             else:
                 yield item
+
+    def tell(self, text: str) -> None:
+        """All that the child will ever be told. One that has ended meanwhile says why in its own words, so that is no error here."""
+        assert self._process.stdin is not None  # noqa: S101  it listens
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+            stdin.write(text.encode())
 
     def wait(self) -> int:
         return self._process.wait()

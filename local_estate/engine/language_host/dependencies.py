@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
@@ -25,6 +26,27 @@ def required_packages(interpreter: Interpreter) -> list[plugin_pb2.PackageDepend
         for said in _plugin_files(interpreter.site_packages())
         if said.get("resource") and said.get("name") and said.get("version")
     ]
+
+
+def imported_modules(interpreter: Interpreter, program: Path) -> list[str]:
+    """Modules of the environment's Pulumi SDKs that the sources of the program import: `sdk`, and `sdk.name` of `from sdk import name`.
+
+    Such a name may be a class of the SDK just as well as a module; whoever imports it finds out.
+    """
+    text = "\n".join(file.read_text(errors="replace") for file in _sources(program if program.is_dir() else program.parent))
+    found: list[str] = []
+    for sdk in (file.parent.name for each in interpreter.site_packages() for file in sorted(each.glob("*/pulumi-plugin.json"))):
+        names = {name for line in re.findall(rf"^from {sdk} import ([\w, ]+)$", text, re.MULTILINE) for name in re.findall(r"\w+", line)}
+        if names or re.search(rf"^import {sdk}\b", text, re.MULTILINE):
+            found += [sdk, *(f"{sdk}.{name}" for name in sorted(names))]
+    return found
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    for directory, below, files in os.walk(folder):
+        # Environments lie beside programs, often within their folder.
+        below[:] = [name for name in below if not name.startswith(".") and not Path(directory, name, "pyvenv.cfg").exists()]
+        yield from (Path(directory, name) for name in files if name.endswith(".py"))
 
 
 def _plugin_files(directories: list[Path]) -> Iterator[dict[str, str]]:

@@ -20,9 +20,9 @@ from local_estate.engine.language_host import dependencies
 from local_estate.engine.language_host.child_process import ChildProcess, end_all
 from local_estate.engine.language_host.interpreters import Interpreter, NoInterpreter, interpreter_for
 from local_estate.engine.language_host.policy_pack import OPTIONS, PolicyPackRelay
+from local_estate.engine.language_host.programs import Programs
 from local_estate.engine.parent_process import when_nobody_reads
 
-RUN_PROGRAM = Path(__file__).with_name("run_program.py")
 ALREADY_SHOWN = 32
 # Every running program, pack and plugin keeps one worker for as long as it lives.
 WORKERS = 64
@@ -64,6 +64,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
+        self._programs = Programs()
 
     def Handshake(self, request: Any, context: Any) -> Any:
         self._engine_address = request.engine_address or self._engine_address
@@ -91,7 +92,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @_refusing
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
-        packages = dependencies.required_packages(_interpreter(request.info))
+        interpreter = _interpreter(request.info)
+        self._programs.start_ahead(interpreter, _program(request.info))
+        packages = dependencies.required_packages(interpreter)
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
     @_refusing
@@ -111,16 +114,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @_refusing
     def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
-        interpreter = _interpreter(request.info)
-        program = Path(request.info.program_directory, request.info.entry_point)
-        environment = interpreter.environment(os.environ)
-        environment["PULUMI_RUN"] = json.dumps(_run_settings(request, self._engine_address))
-        child = ChildProcess(
-            [str(interpreter.executable), "-u", str(RUN_PROGRAM), os.path.normpath(program), *request.args],
-            cwd=Path(request.pwd or request.info.program_directory),
-            environment=environment,
-        )
+        child = self._programs.started(_interpreter(request.info), _program(request.info))
         context.add_callback(child.end)  # a cancelled update ends its program
+        child.tell(json.dumps(_run_settings(request, self._engine_address)))
         for stream, line in child.events():
             # The engine shows what its language host prints.
             target = sys.stdout if stream == "stdout" else sys.stderr
@@ -171,8 +167,15 @@ def _interpreter(info: Any) -> Interpreter:
     return interpreter_for(Path(info.root_directory or info.program_directory), _options(info))
 
 
+def _program(info: Any) -> Path:
+    return Path(os.path.normpath(Path(info.program_directory, info.entry_point)))
+
+
 def _run_settings(request: Any, engine_address: str) -> dict[str, Any]:
     return {
+        "program": str(_program(request.info)),
+        "arguments": list(request.args),
+        "cwd": request.pwd or request.info.program_directory,
         "config": dict(request.config),
         "config_secret_keys": list(request.configSecretKeys),
         "settings": {

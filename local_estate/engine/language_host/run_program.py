@@ -1,13 +1,16 @@
 """Runs one Pulumi program in its own environment. Started by the language host as a file; imports the Pulumi SDK and nothing of ours.
 
-Reads the run's settings as JSON from `$PULUMI_RUN` (monitor, engine, project, stack, …), the program from argv[1], its arguments after it.
-Exit code 32 says that the error has been shown already.
+Imports the SDKs that argv names, then waits for the run as JSON on its standard input: the program, its arguments and folder, the
+configuration, the settings (monitor, engine, project, stack, …). Without one there is nothing to run. Exit code 32 says that the error
+has been shown already.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import importlib
 import json
 import logging
 import os
@@ -27,11 +30,17 @@ gc.set_threshold(200_000, 20, 20)
 
 
 def main() -> int:
-    run = json.loads(os.environ.pop("PULUMI_RUN"))
-    program = os.path.abspath(sys.argv[1])
-    sys.argv = sys.argv[1:]
-    # The runner's own folder must not shadow a module of the program's.
-    sys.path[0] = program if os.path.isdir(program) else os.path.dirname(program)
+    # The runner's own folder must not shadow a module of anybody's.
+    del sys.path[0]
+    _import_ahead(sys.argv[1:])
+    told = sys.stdin.read()
+    if not told:
+        return 0
+    run = json.loads(told)
+    os.chdir(run["cwd"])
+    program = os.path.abspath(run["program"])
+    sys.argv = [run["program"], *run["arguments"]]
+    sys.path.insert(0, program if os.path.isdir(program) else os.path.dirname(program))
     pulumi.runtime.set_all_config(run["config"], run["config_secret_keys"])
     pulumi.runtime.configure(pulumi.runtime.Settings(**run["settings"]))
     # An engine that gives up leaves futures nobody awaits; asyncio would report each of them to the user.
@@ -55,6 +64,14 @@ def main() -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     return 0
+
+
+def _import_ahead(modules: list[str]) -> None:
+    """Takes seconds that pass anyway until the engine has started policies and plugins."""
+    for name in modules:
+        # What is no module, or fails, the program meets where it imports it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def _run(program: str) -> None:
