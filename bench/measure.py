@@ -36,20 +36,25 @@ class Measurement:
 
 @dataclass
 class Report:
+    """Writes every measurement to `target` as it is made, so that a run that breaks off leaves what it has found."""
+
+    target: Path
     measurements: list[Measurement] = field(default_factory=list)
     console: Console = field(default_factory=lambda: Console(highlight=False))
 
     def add(self, measurement: Measurement) -> Measurement:
         self.measurements.append(measurement)
         self.console.print(f"{measurement.name}: {measurement.median:,.2f} {measurement.unit} {measurement.compared}", markup=False)
+        self._write()
         return measurement
 
     def timed(self, name: str, run: Callable[[], Any], *, times: int = 3, aim: str = "", compared: str = "", note: str = "") -> Measurement:
         samples = tuple(seconds(run) for _ in range(times))
         return self.add(Measurement(name=name, unit="s", samples=samples, aim=aim, compared=compared, note=note))
 
-    def write(self, target: Path) -> None:
+    def _write(self) -> None:
         """Replaces what was measured again, and keeps the rest with the time it was measured at."""
+        target = self.target
         target.parent.mkdir(parents=True, exist_ok=True)
         facts = machine()
         rows = [

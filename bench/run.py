@@ -38,17 +38,15 @@ def main() -> None:
     names = parser.parse_args().names or [*BENCHMARKS, *ALONE]
     if unknown := set(names) - {*BENCHMARKS, *ALONE}:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join([*BENCHMARKS, *ALONE])}")
-    report = Report()
+    report = Report(target=RESULTS)
     if chosen := [name for name in names if name in BENCHMARKS]:
         with stacks.own_estate() as paths:
             stacks.first_up(report, paths)
             for name in chosen:
                 BENCHMARKS[name](report, paths)
-                report.write(RESULTS)
     for name in names:
         if name in ALONE:
             ALONE[name](report)
-    report.write(RESULTS)
     report.show()
 
 

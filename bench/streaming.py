@@ -14,7 +14,7 @@ from databricks.sdk.service.workspace import ImportFormat
 
 from bench.jobs import ended, submit, task_seconds
 from bench.measure import Measurement, Report
-from local_estate import facts
+from local_estate import facts, personas
 from local_estate.kafka.broker import Broker
 from local_estate.paths import Paths
 from local_estate.stream import JOB, connect, produce, topic
@@ -96,8 +96,10 @@ def _steady(
             time.sleep(0.5)  # a batch of another process: there is nothing to be told by
     workspace.jobs.cancel_run_and_wait(run_id)
     asked = (json.dumps(dict(catalogs)), str(time.time() - began), EVENTS, PAIRS)
-    run = ended(workspace, submit(workspace, _script(workspace, LATENCY), *asked, wheel=wheel))
-    logs = workspace.jobs.get_run_output((run.tasks or [])[0].run_id or 0).logs or ""
+    # A change feed of masked tables is for those from whom nothing is hidden.
+    engineer = personas.client(paths, "dev", "sp-bench", "data_engineering", "pii_readers")
+    run = ended(engineer, submit(engineer, _script(workspace, LATENCY), *asked, wheel=wheel))
+    logs = engineer.jobs.get_run_output((run.tasks or [])[0].run_id or 0).logs or ""
     return [json.loads(line.removeprefix("LATENCY ")) for line in logs.splitlines() if line.startswith("LATENCY ")]
 
 

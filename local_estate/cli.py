@@ -17,9 +17,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from local_estate import bring_up, engine, facts, full_disk
+from local_estate import ask, bring_up, engine, facts, full_disk
 from local_estate.engine.environment import engine_variables
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.kafka.broker import KafkaBroker
@@ -27,7 +28,8 @@ from local_estate.paths import Paths
 from local_estate.process import ServiceProcess
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-out = Console(highlight=False)
+# A pipe has no width of its own; eighty columns would cut every table.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 StackOption = Annotated[str, typer.Option("--stack", "-s", help="dev, test or prod")]
 RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all systems")]
@@ -87,6 +89,47 @@ def stream(
     for name in done.changed:
         changed.add_row(name, str(done.before.get(name, 0)), *(str(run.rows.get(name, 0)) for run in done.runs))
     out.print(changed)
+
+
+@app.command()
+def run(
+    job: Annotated[str, typer.Argument(help="a name of the output job_ids")],
+    parameters: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="job parameters")] = None,
+    stack: StackOption = "dev",
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
+) -> None:
+    """Run one job by the id that the stack exports, and print what it says. Exit code 1 if it fails."""
+    given = dict(each.partition("=")[::2] for each in parameters or ())
+    done = ask.run_job(Paths.from_environment(), stack, job, given)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        for line in done.said:
+            print(line)
+        _say(f"run {done.run_id}: {done.result} {done.error}".rstrip())
+    if done.result != "SUCCESS":
+        raise typer.Exit(1)
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="one statement; names of tables have three parts")],
+    stack: StackOption = "dev",
+    groups: Annotated[str | None, typer.Option("--as", metavar="GROUPS", help="as a member of these groups alone; '' for none")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
+) -> None:
+    """Run a statement on the stack's SQL warehouse, as the deployer or as somebody in GROUPS (`a,b`)."""
+    members = None if groups is None else [name for name in groups.split(",") if name]
+    found = ask.query(Paths.from_environment(), stack, statement, groups=members)
+    if as_json:
+        print(json.dumps([dict(zip(found.columns, row, strict=True)) for row in found.rows], indent=2))
+        return
+    shown = Table(show_edge=False, header_style="bold")
+    for name in found.columns:
+        shown.add_column(name, overflow="fold")
+    for row in found.rows:
+        shown.add_row(*("NULL" if value is None else escape(value) for value in row))
+    out.print(shown)
 
 
 @app.command()

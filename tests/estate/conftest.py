@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk import AccountClient, WorkspaceClient
+from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.sql import StatementResponse, StatementState
 from databricks.sdk.service.workspace import ImportFormat
 
-from local_estate import bring_up, facts, tenancy
+from local_estate import bring_up, facts, personas
 from local_estate.day.run import StepResult
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
@@ -44,27 +44,7 @@ class Deployed:
         return bring_up.run_day(self.paths, "dev", day=day, rows=ROWS, say=print, always=True)
 
     def member(self, display_name: str, *groups: str) -> WorkspaceClient:
-        """A service principal by name, made if missing, in these groups and in the workspace, signed in with a secret of its own."""
-        deployer = json.loads(self.paths.credentials.read_text())["deployer"]
-        account = AccountClient(
-            host=facts.endpoints(self.paths)["account"],
-            account_id=tenancy.ACCOUNT_ID,
-            client_id=deployer["client_id"],
-            client_secret=deployer["client_secret"],
-            auth_type="oauth-m2m",
-        )
-        found = next(iter(account.service_principals.list(filter=f'displayName eq "{display_name}"')), None)
-        principal = found or account.service_principals.create(display_name=display_name)
-        root = f"/api/2.0/accounts/{tenancy.ACCOUNT_ID}"
-        for name in groups:
-            group = next(iter(account.groups.list(filter=f'displayName eq "{name}"')))
-            joining = {"Operations": [{"op": "add", "path": "members", "value": [{"value": principal.id}]}]}
-            account.api_client.do("PATCH", f"{root}/scim/v2/Groups/{group.id}", body=joining)
-        assignment = f"{root}/workspaces/{self.outputs['workspace_id']}/permissionassignments/principals/{principal.id}"
-        account.api_client.do("PUT", assignment, body={"permissions": ["USER"]})
-        secret = account.service_principal_secrets.create(principal.id or "").secret
-        host = facts.workspace_url(self.paths, "dev")
-        return WorkspaceClient(host=host, client_id=principal.application_id, client_secret=secret, auth_type="oauth-m2m")
+        return personas.client(self.paths, "dev", display_name, *groups)
 
     def sql(self, client: WorkspaceClient, statement: str) -> StatementResponse:
         """Waits for the end; a refused statement comes back as FAILED, as Databricks does it."""

@@ -10,7 +10,7 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse import merge
-from lakehouse.contracts import contract
+from lakehouse.contracts import Column, contract
 from lakehouse.gold.address import dim_address
 from lakehouse.gold.changes import FEEDS
 from lakehouse.gold.match_rates import matched_joins
@@ -43,12 +43,18 @@ def put(spark: SparkSession, catalogs: LocalCatalogs, name: str, columns: str, *
         {
             column.name: F.col(column.name).cast(column.physical_type)
             if column.name in given.columns
-            else F.lit(OF_NO_INTEREST[column.physical_type] if column.required else None).cast(column.physical_type)
+            else F.lit(_of_no_interest(column)).cast(column.physical_type)
             for column in dataset.columns
         }
     )
     hashes = {f"{kind}_hash": F.sha2(kind, 256) for kind in ("email", "phone") if f"{kind}_hash" in whole.columns}
     merge.upsert(whole.withColumns(hashes), catalogs.table(dataset), dataset.key)
+
+
+def _of_no_interest(column: Column) -> str | None:
+    """A value that the table's own constraint lets in."""
+    allowed = [value for rule in column.quality for value in rule.arguments.get("validValues", ())]
+    return (str(allowed[0]) if allowed else OF_NO_INTEREST[column.physical_type]) if column.required else None
 
 
 CUSTOMER = "customer_id, first_name, last_name, email, phone, amdm_addr_id, updated_ts, is_deleted"
