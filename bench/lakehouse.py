@@ -84,9 +84,8 @@ def measure_silver(report: Report, paths: Paths) -> None:
                 compared=f"{statistics.median(found) / base:.2f}x the first" if base else "",
                 aim="by the change, not by the table",
             )
-            base = base or report.add(made).median
-            if made not in report.measurements:
-                report.add(made)
+            base = base or made.median
+            report.add(made)
 
 
 def measure_million(report: Report) -> None:

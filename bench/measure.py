@@ -8,7 +8,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from rich.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """`samples` in `unit`; `aim` as the issue words it; `compared` names the comparison of the same run and its median."""
+    """`samples` in `unit`; `aim` as the issue words it; `compared` names the comparison of the same run and its median.
+
+    When, at which load and how fast the machine was then (see `machine`), the report adds.
+    """
 
     name: str
     unit: str
@@ -28,6 +31,9 @@ class Measurement:
     aim: str = ""
     compared: str = ""
     note: str = ""
+    at: str = ""
+    load: float = 0.0
+    loop_ms: int = 0
 
     @property
     def median(self) -> float:
@@ -43,6 +49,8 @@ class Report:
     console: Console = field(default_factory=lambda: Console(highlight=False))
 
     def add(self, measurement: Measurement) -> Measurement:
+        facts = machine()
+        measurement = replace(measurement, **{name: facts[name] for name in ("at", "load", "loop_ms")})
         self.measurements.append(measurement)
         self.console.print(f"{measurement.name}: {measurement.median:,.2f} {measurement.unit} {measurement.compared}", markup=False)
         self._write()
@@ -56,15 +64,11 @@ class Report:
         """Replaces what was measured again, and keeps the rest with the time it was measured at."""
         target = self.target
         target.parent.mkdir(parents=True, exist_ok=True)
-        facts = machine()
-        rows = [
-            {**vars(each), "samples": list(each.samples), "median": each.median, "at": facts["at"], "load": facts["load"]}
-            for each in self.measurements
-        ]
+        rows = [{**vars(each), "samples": list(each.samples), "median": each.median} for each in self.measurements]
         measured = {row["name"] for row in rows}
         kept = json.loads(target.read_text())["measurements"] if target.exists() else []
         rows = [*(row for row in kept if row["name"] not in measured), *rows]
-        target.write_text(json.dumps({"machine": facts, "measurements": rows}, indent=2) + "\n")
+        target.write_text(json.dumps({"machine": machine(), "measurements": rows}, indent=2) + "\n")
 
     def show(self) -> None:
         table = Table(title="Benchmark " + json.dumps(machine()), title_justify="left")
@@ -83,10 +87,12 @@ def seconds(run: Callable[[], Any]) -> float:
 
 
 def machine() -> dict[str, Any]:
+    """`loop_ms` is what a fixed loop takes: a guest on a busy host is slower at times, and seconds compare only where it is the same."""
     return {
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "load": round(os.getloadavg()[0], 2),
+        "loop_ms": round(1000 * seconds(lambda: sum(range(5_000_000)))),
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),

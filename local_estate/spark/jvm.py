@@ -44,8 +44,6 @@ _INTERPRETED = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",  # planning every stage again has nothing to gain from two partitions
 }
-# For the same reason the second compiler of the JVM stays off: its threads took 235 of 730 CPU seconds of two days (docs/decisions/0007).
-_QUICK = ("-XX:TieredStopAtLevel=1",)
 
 
 class JvmDidNotStart(Exception):
@@ -157,7 +155,6 @@ def _command(java: str, classes: str, heap: str, *, home: Path, scratch: Path) -
         "-XX:+UseSerialGC",
         "-Xss4m",
         "-XX:ReservedCodeCacheSize=256m",
-        *([] if _compiles_plans() else _QUICK),
         "-XX:+IgnoreUnrecognizedVMOptions",
         *opened,
         "-Djdk.reflect.useDirectMethodHandle=false",
@@ -211,8 +208,4 @@ def spark_configuration(scratch: Path) -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         "spark.eventLog.enabled": "false",
     }
-    return {**governance, **size, **place, **({} if _compiles_plans() else _INTERPRETED)}
-
-
-def _compiles_plans() -> bool:
-    return os.environ.get(COMPILE_PLANS) == "1"
+    return {**governance, **size, **place, **(_INTERPRETED if os.environ.get(COMPILE_PLANS) != "1" else {})}
