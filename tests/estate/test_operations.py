@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +168,23 @@ def test_a_statement_shows_what_those_who_ask_may_see(deployed: Deployed, day_on
         ask.query(deployed.paths, "dev", statement, groups=["engineers"])
     with pytest.raises(ask.Refused, match=r"stack dev exports no job gold; there are accept_batch, "):
         run(deployed, "gold")
+
+
+def test_both_are_commands(deployed: Deployed, day_one: list[StepResult]) -> None:
+    assert day_one
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        own = {**os.environ, "ESTATE_HOME": str(deployed.paths.home)}
+        return subprocess.run([sys.executable, "-m", "local_estate.cli", *arguments], env=own, capture_output=True, text=True, check=False)
+
+    asked = command("sql", "SELECT 1 AS one, NULL AS nothing", "--json")
+    assert json.loads(asked.stdout) == [{"one": "1", "nothing": None}], asked.stderr
+    assert command("sql", "SELECT 1 AS one, NULL AS nothing").stdout.split() == ["one", "┃", "nothing", "━━━━━╇━━━━━━━━━", "1", "│", "NULL"]
+    failed = command("run", "explain_customer", "customer_id=nobody", "--json")
+    assert failed.returncode == 1
+    told = json.loads(failed.stdout)
+    assert told["result"] == "FAILED"
+    assert "nobody is no record of a living customer" in told["error"]
+    unknown = command("run", "gold")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("error: stack dev exports no job gold; there are accept_batch")
