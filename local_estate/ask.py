@@ -47,7 +47,8 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except DatabricksError as error:
-        raise Refused(str(error)) from None
+        # Behind its message the client's own puts how it was configured.
+        raise Refused(str(error).split(". Config: ")[0]) from None
 
 
 def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str]) -> JobRun:
