@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_estate import facts, personas
-from local_estate.day.run import error_of, wait_for
+from local_estate.day.run import error_of, result_of, wait_for
 from local_estate.paths import Paths
 
 if TYPE_CHECKING:  # takes a second to import
@@ -61,7 +61,7 @@ def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str]) -
         started = workspace.jobs.run_now(int(exported[job]), job_parameters=dict(parameters))
     run = wait_for(workspace, started.run_id)
     said = [workspace.jobs.get_run_output(task.run_id or 0).logs or "" for task in run.tasks or []]
-    result = run.state.result_state.value if run.state and run.state.result_state else "UNKNOWN"
+    result = result_of(run)
     return JobRun(
         run_id=run.run_id or 0,
         result=result,

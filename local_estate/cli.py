@@ -99,6 +99,8 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
 ) -> None:
     """Run one job by the id that the stack exports, and print what it says. Exit code 1 if it fails."""
+    if mistaken := [each for each in parameters or () if "=" not in each]:
+        raise typer.BadParameter(f"{', '.join(mistaken)}: write NAME=VALUE", param_hint="parameters")
     given = dict(each.partition("=")[::2] for each in parameters or ())
     done = ask.run_job(Paths.from_environment(), stack, job, given)
     if as_json:

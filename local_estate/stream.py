@@ -17,7 +17,7 @@ import psutil
 from databricks.sdk import WorkspaceClient
 
 from local_estate import facts, tenancy
-from local_estate.day.run import Step, StepFailed, StepResult, error_of, wait_for
+from local_estate.day.run import Step, StepFailed, StepResult, error_of, result_of, wait_for
 from local_estate.kafka.broker import Broker, KafkaBroker
 from local_estate.kafka.configuration import write_private
 from local_estate.kafka.topics import create_topic
@@ -130,7 +130,7 @@ def _run(paths: Paths, workspace: WorkspaceClient, job: int, *, kill_beyond: Cou
     if kill_beyond is not None:
         _kill_in_the_middle(paths, workspace, run_id, kill_beyond)
     run = wait_for(workspace, run_id)
-    result = run.state.result_state.value if run.state and run.state.result_state else "UNKNOWN"
+    result = result_of(run)
     if result != "SUCCESS" and kill_beyond is None:
         step = Step(stage=0, job=JOB, job_id=job, parameters={})
         error = error_of(workspace, run)

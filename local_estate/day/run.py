@@ -70,8 +70,7 @@ def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], 
     token = uuid.uuid4().hex
     run_id = workspace.jobs.run_now(step.job_id, job_parameters=dict(step.parameters), idempotency_token=token).run_id
     run = wait_for(workspace, run_id)
-    state = run.state
-    result = state.result_state.value if state and state.result_state else "UNKNOWN"
+    result = result_of(run)
     error = "" if result == "SUCCESS" else error_of(workspace, run)
     answer = StepResult(step=step, run_id=run_id, result=result, seconds=time.monotonic() - started, error=error)
     report(answer)
@@ -90,6 +89,11 @@ def wait_for(workspace: WorkspaceClient, run_id: int) -> Run:
             return run
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)
+
+
+def result_of(run: Run) -> str:
+    """`SUCCESS`, `FAILED`, …; `UNKNOWN` for a run that has not ended."""
+    return run.state.result_state.value if run.state and run.state.result_state else "UNKNOWN"
 
 
 def error_of(workspace: WorkspaceClient, run: Run) -> str:
