@@ -38,7 +38,7 @@ RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all
 @app.command()
 def up(
     stack: StackOption = "dev",
-    day: Annotated[int, typer.Option(help="bring the samples up to this day (1 or 2)")] = 1,
+    day: Annotated[int, typer.Option(min=1, max=2, help="bring the samples up to this day")] = 1,
     rows: RowsOption = 50_000,
     no_day: Annotated[bool, typer.Option("--no-day", help="deploy only; land and run nothing")] = False,
     again: Annotated[bool, typer.Option("--again", help="run `shared` even if nothing has changed since its last up")] = False,
@@ -55,7 +55,7 @@ def up(
 
 
 @app.command()
-def day(number: Annotated[int, typer.Argument(help="1 or 2")], stack: StackOption = "dev", rows: RowsOption = 50_000) -> None:
+def day(number: Annotated[int, typer.Argument(min=1, max=2)], stack: StackOption = "dev", rows: RowsOption = 50_000) -> None:
     """Land the source files of a day and run the daily jobs, whether or not anything new landed."""
     bring_up.run_day(Paths.from_environment(), stack, day=number, rows=rows, say=_say, always=True)
 

@@ -18,7 +18,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.service.sql import StatementResponse, StatementState
 from databricks.sdk.service.workspace import ImportFormat
 
-from local_estate import bring_up, facts, personas
+from local_estate import ask, bring_up, facts, personas
 from local_estate.day.run import StepResult
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
@@ -53,6 +53,21 @@ class Deployed:
             time.sleep(0.2)
             answer = client.statement_execution.get_statement(answer.statement_id or "")
         return answer
+
+    def rows(self, client: WorkspaceClient, statement: str) -> list[list[str]]:
+        answer = self.sql(client, statement)
+        assert answer.status and answer.status.state is StatementState.SUCCEEDED, answer.status
+        return (answer.result.data_array if answer.result else None) or []
+
+    def run(self, job: str, **parameters: str) -> ask.JobRun:
+        """A run of the exported job; a parameter whose name is a Python keyword has an underscore after it."""
+        return ask.run_job(self.paths, "dev", job, {name.rstrip("_"): value for name, value in parameters.items()})
+
+    def good(self, job: str, **parameters: str) -> str:
+        """What a run that succeeded printed."""
+        done = self.run(job, **parameters)
+        assert done.result == "SUCCESS", done.error
+        return "\n".join(done.said)
 
     def submit(self, client: WorkspaceClient, source: str, *parameters: str, wheel: bool = False) -> int:
         """Starts a one-time run of a Python file as `client`, with the deployed wheel where it is wanted; the run's id."""

@@ -25,53 +25,36 @@ def engineer(deployed: Deployed, day_one: list[StepResult]) -> WorkspaceClient:
     return deployed.member("sp-test-engineer", "data_engineering", "pii_readers")
 
 
-def run(deployed: Deployed, job: str, **parameters: str) -> ask.JobRun:
-    return ask.run_job(deployed.paths, "dev", job, {name.rstrip("_"): value for name, value in parameters.items()})
-
-
-def good(deployed: Deployed, job: str, **parameters: str) -> str:
-    """What a run that succeeded printed."""
-    done = run(deployed, job, **parameters)
-    assert done.result == "SUCCESS", done.error
-    return "\n".join(done.said)
-
-
-def rows(deployed: Deployed, client: WorkspaceClient, statement: str) -> list[list[str]]:
-    answer = deployed.sql(client, statement)
-    assert answer.status and answer.status.state and answer.status.state.value == "SUCCEEDED", answer.status
-    return (answer.result.data_array if answer.result else None) or []
-
-
 def test_a_day_is_derived_again_compared_and_looked_into_by_exported_jobs(deployed: Deployed, engineer: WorkspaceClient) -> None:
-    nothing_said = run(deployed, "backfill")
+    nothing_said = deployed.run("backfill")
     assert nothing_said.result == "FAILED"
     assert "backfill: argument --from: '' is no day (YYYY-MM-DD)" in nothing_said.error
-    before = rows(deployed, engineer, "DESCRIBE HISTORY dev_ep_curated.jarvis.service_silver LIMIT 1")[0][0]
+    before = deployed.rows(engineer, "DESCRIBE HISTORY dev_ep_curated.jarvis.service_silver LIMIT 1")[0][0]
     days = {"system": "jarvis", "from_": DAY, "to": DAY}
-    assert good(deployed, "backfill", **days, dry_run="true").splitlines()[-1] == "dry run: nothing was changed"
-    done = good(deployed, "backfill", **days, backfill="by-hand")
+    assert deployed.good("backfill", **days, dry_run="true").splitlines()[-1] == "dry run: nothing was changed"
+    done = deployed.good("backfill", **days, backfill="by-hand")
     assert re.search(rf"^{DAY}: (\d+) rows delivered, (\d+) keys, 0 rows of silver changed$", done, re.MULTILINE), done
-    again = good(deployed, "backfill", **days, backfill="by-hand")
+    again = deployed.good("backfill", **days, backfill="by-hand")
     assert "1 days with deliveries" in again
     assert "1 of them done before" in again
 
-    told = json.loads(good(deployed, "reconcile", table="jarvis.service_silver", from_version=before, json="true").splitlines()[-1])
+    told = json.loads(deployed.good("reconcile", table="jarvis.service_silver", from_version=before, json="true").splitlines()[-1])
     assert (told["differing"], told["rows_before"]) == (0, told["rows_after"])
     assert told["rows_after"] > 0
 
     identity = "SELECT customer_id FROM dev_ep_marts.customer.customer_identity WHERE customer_id IS NOT NULL ORDER BY 1 LIMIT 1"
-    customer = rows(deployed, engineer, identity)[0][0]
-    why = good(deployed, "explain_customer", customer_id=customer)
+    customer = deployed.rows(engineer, identity)[0][0]
+    why = deployed.good("explain_customer", customer_id=customer)
     assert why.startswith(f"Customer {customer} by the rules ")
     assert "@" not in why
-    unknown = run(deployed, "explain_customer", customer_id="nobody")
+    unknown = deployed.run("explain_customer", customer_id="nobody")
     assert unknown.result == "FAILED"
     assert "explain_customer: nobody is no record of a living customer" in unknown.error
 
 
 def test_maintenance_of_every_table_succeeds(deployed: Deployed, day_one: list[StepResult]) -> None:
     assert day_one
-    lines = good(deployed, "maintenance").splitlines()
+    lines = deployed.good("maintenance").splitlines()
     assert any(line.startswith("dev_ep_raw.cmdm.cmdm_bronze ") for line in lines)
     assert all(line.rstrip().endswith(" 168") for line in lines[1:]), lines
 
@@ -89,7 +72,7 @@ def test_a_statement_shows_what_those_who_ask_may_see(deployed: Deployed, day_on
     with pytest.raises(ask.Refused, match="the account has no group engineers"):
         ask.query(deployed.paths, "dev", statement, groups=["engineers"])
     with pytest.raises(ask.Refused, match=r"stack dev exports no job gold; there are accept_batch, "):
-        run(deployed, "gold")
+        deployed.run("gold")
 
 
 def test_both_are_commands(deployed: Deployed, day_one: list[StepResult]) -> None:

@@ -8,6 +8,17 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.names import TableName
 
+# So many rows fit the memory of a task, where they are hashed.
+FEW = 250_000
+
+
+def few(rows: DataFrame) -> DataFrame:
+    """Marks a source of at most FEW rows: it is hashed, and the rows of the target need not be sorted to find their partners.
+
+    Spark sorts both sides where it cannot know how many rows a micro-batch has.
+    """
+    return rows.hint("shuffle_hash")
+
 
 def insert_missing(rows: DataFrame, target: TableName, key: Sequence[str]) -> None:
     """Inserts the rows whose key the target does not have. `rows` hold each key once."""

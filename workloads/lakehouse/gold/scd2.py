@@ -21,6 +21,17 @@ END_OF_TIME = "9999-12-31 00:00:00"
 TRACKED = ("first_name", "last_name", "email", "phone", "amdm_addr_id", "sfdc_contact_id", "is_deleted")
 
 
+def refresh_versions(grown: DataFrame, history: TableName, target: TableName) -> None:
+    """Brings the target to what all of history says of the customers in `grown` (`customer_id`, any number of rows each)."""
+    keys = grown.select("customer_id").localCheckpoint(eager=False)  # counting them makes it
+    whole = grown.sparkSession.read.table(history.dotted)
+    if keys.count() > merge.FEW:
+        write_versions(customer_versions(whole.join(keys, "customer_id", "left_semi")), target)
+    else:
+        theirs = whole.join(F.broadcast(keys), "customer_id", "left_semi")
+        write_versions(merge.few(customer_versions(theirs)), target)
+
+
 def customer_versions(history: DataFrame) -> DataFrame:
     """All of a customer's history rows → one row a business time, in the columns of the contract plus `_keeps`.
 

@@ -18,7 +18,7 @@ from lakehouse.gold.customer import dim_customer
 from lakehouse.gold.match_rates import hold_to_objectives, match_rates, matched_joins
 from lakehouse.gold.people import publish_people
 from lakehouse.gold.publish import publish, replace
-from lakehouse.gold.scd2 import customer_versions, write_versions
+from lakehouse.gold.scd2 import refresh_versions
 from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
@@ -138,9 +138,7 @@ def start_history(spark: SparkSession, catalogs: Catalogs) -> StreamingQuery:
     dataset = contract(HISTORY)
 
     def write(batch: DataFrame, _: int) -> None:
-        whole = batch.sparkSession.read.table(source.dotted)
-        touched = whole.join(batch.select("customer_id").distinct(), "customer_id", "left_semi")
-        write_versions(customer_versions(touched), catalogs.table(dataset))
+        refresh_versions(batch, source, catalogs.table(dataset))
 
     stream = spark.readStream.option("skipChangeCommits", "true").table(source.dotted).writeStream.foreachBatch(write)
     return stream.option("checkpointLocation", catalogs.checkpoint(dataset)).trigger(availableNow=True).start()
