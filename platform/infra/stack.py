@@ -56,7 +56,7 @@ def build_account(settings: AccountSettings) -> None:
     account = Account(
         "account",
         AccountArgs(
-            account=databricks.Provider("account", account_id=settings.databricks.account_id),
+            account=_account_provider(settings.databricks.account_id),
             environments=settings.environments,
             deployer_application_id=settings.databricks.deployer_application_id,
             region=settings.azure.location,
@@ -117,7 +117,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
     membership = Membership(
         "membership",
         MembershipArgs(
-            account=databricks.Provider("account", account_id=settings.databricks.account_id),
+            account=_account_provider(settings.databricks.account_id),
             workspace_id=workspace.workspace.workspace_id,
             metastore_id=shared.metastore_id,
             group_ids=shared.group_ids,
@@ -249,6 +249,11 @@ def _naming(settings: AzureSettings, environment: str) -> Naming:
 
 def _azure_provider(settings: AzureSettings) -> azure.Provider:
     return azure.Provider("azure", subscription_id=settings.subscription_id, tenant_id=settings.tenant_id, location=settings.location)
+
+
+def _account_provider(account_id: str) -> databricks.Provider:
+    """Named outright: a shell that is set for a workspace (`DATABRICKS_HOST`) would make it speak to that."""
+    return databricks.Provider("account", host="https://accounts.azuredatabricks.net", account_id=account_id)
 
 
 def _resource_group(naming: Naming, settings: AzureSettings, tags: Mapping[str, str], provider: azure.Provider) -> resources.ResourceGroup:

@@ -178,6 +178,12 @@ def test_the_workspace_provider_is_addressed_by_an_id_known_before_anything_exis
     assert "host" not in provider.inputs
 
 
+@pytest.mark.parametrize("stack", ["shared", "dev"])
+def test_the_accounts_provider_names_its_host_since_a_shell_may_name_a_workspace(stack: str) -> None:
+    (provider,) = [each for each in record(stack).all("databricks") if "accountId" in each.inputs]
+    assert provider.inputs["host"] == "https://accounts.azuredatabricks.net"
+
+
 def test_every_environment_has_its_principals_in_shared(shared: Plan) -> None:
     names = {each.inputs["displayName"] for each in shared.all("ServicePrincipal")}
     assert names == {f"sp-mt-lakehouse-{role}-{environment}" for role in ("etl", "airflow") for environment in ENVIRONMENTS}
