@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import statistics
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 from databricks.sdk import WorkspaceClient
 
 from bench.jobs import ended, python_file, stages, submit
 from bench.measure import Measurement, Report, seconds
+from bench.memory import PeakMemory
 from bench.stacks import own_estate
 from local_estate import bring_up, facts
 from local_estate.day import landing
@@ -65,7 +64,7 @@ def _run(paths: Paths, workspace: WorkspaceClient, program: str, *arguments: obj
 def measure_scd2(report: Report, paths: Paths) -> None:
     with big_service(paths) as workspace:
         for keys in SIZES:
-            found = _run(paths, workspace, "scd2", keys, 3)
+            found = _run(paths, workspace, "scd2", keys, 4)
             name = f"SCD2, {keys:,} keys, 5 % changed"
             base = report.add(Measurement(name=f"{name}: MERGE by hand", unit="s", samples=tuple(found["by_hand"])))
             compared = f"{statistics.median(found['ours']) / base.median:.2f}x by hand"
@@ -95,38 +94,10 @@ def measure_million(report: Report) -> None:
         bring_up.deploy(paths, "dev", say=_quiet)
         landing.generate(paths, day=1, rows=MILLION_CUSTOMERS)
         results: list[StepResult] = []
-        with _Peak(ServiceProcess(paths)) as peak:
+        with PeakMemory(int(facts.endpoints(paths)["pid"])) as peak:
             took = seconds(lambda: results.extend(bring_up.run_day(paths, "dev", day=1, rows=MILLION_CUSTOMERS, say=_quiet)))
     rate = f"{MILLION_CUSTOMERS / took:,.0f} rows/s"
     report.add(Measurement(name=name, unit="s", samples=(took,), compared=rate, note=stages(results)))
     report.add(
-        Measurement(name=f"{name}: peak memory", unit="MiB", samples=(peak.mebibytes,), note="service, JVM and tasks together, resident")
+        Measurement(name=f"{name}: peak memory", unit="MiB", samples=(peak.held / 2**20,), note="service, JVM and tasks together, resident")
     )
-
-
-class _Peak:
-    """The most memory that the service and its children held at once, looked at twice a second."""
-
-    def __init__(self, service: ServiceProcess) -> None:
-        self._pid = int((service.endpoints() or {})["pid"])
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self.mebibytes = 0.0
-
-    def __enter__(self) -> _Peak:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(0.5):
-            held = 0
-            for process in (psutil.Process(self._pid), *psutil.Process(self._pid).children(recursive=True)):
-                try:
-                    held += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.mebibytes = max(self.mebibytes, held / 2**20)

@@ -65,8 +65,7 @@ def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs
         # Last: the outcomes depend on the target, and Spark drops what it has cached of a table that is written.
         if sums.written:
             winners = written_rows(rows, silver, run_id=run_id)
-            few = merge.few(winners) if sums.written <= merge.FEW else winners
-            merge.upsert(few, catalogs.table(silver), silver.key, when=merge.newer(str(silver.sequence)))
+            merge.upsert(winners, catalogs.table(silver), silver.key, when=merge.newer(str(silver.sequence)))
     finally:
         rows.unpersist()
     return sums
