@@ -8,7 +8,8 @@ from html import escape
 from typing import Any
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8888; --good: #2e8b57; --bad: #c0392b; }
+:root { color-scheme: light dark; --line: #8884; --soft: light-dark(#595959, #b0b0b0); }
+:root { --good: light-dark(#1b7346, #5cc492); --bad: light-dark(#b03025, #ff8f80); }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .2rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 p.sub { color: var(--soft); margin: 0 0 1rem; }
