@@ -77,12 +77,10 @@ class TaskProcess:
             return None
         with self._done:
             if self._outcome is None:
-                lost = any(not jvm.alive for jvm, _ in self._opened)
-                self._close_sessions()
-                self._outcome = self._read(code, lost)
+                self._outcome = self._read(code, lost=self._close_sessions())
         return self._outcome
 
-    def _read(self, code: int, lost: bool) -> TaskOutcome:
+    def _read(self, code: int, *, lost: bool) -> TaskOutcome:
         try:
             result = json.loads((self._task.directory / "result.json").read_text())
         except (OSError, ValueError):
@@ -93,12 +91,21 @@ class TaskProcess:
             return TaskOutcome(succeeded=False, error=JVM_ENDED, error_trace=result["error_trace"], failed_at="run", exit_code=code)
         return TaskOutcome(**result, exit_code=code)
 
-    def _close_sessions(self) -> None:
+    def _close_sessions(self) -> bool:
+        """True where a JVM of the task is gone. One that was killed answers no more, and can still be alive for its parent."""
+        lost = False
         for jvm, session_id in self._opened:
-            if jvm.alive:
-                with contextlib.suppress(JvmGone, ControlRefused):
-                    jvm.ask("DELETE", f"/sessions/{session_id}")
+            if not jvm.alive:
+                lost = True
+                continue
+            try:
+                jvm.ask("DELETE", f"/sessions/{session_id}")
+            except JvmGone:
+                lost = True
+            except ControlRefused:
+                continue
         self._opened = []
+        return lost
 
     def cancel(self) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
