@@ -27,12 +27,15 @@ TWO_GROUPS = """
         opts=pulumi.ResourceOptions(depends_on=[first]))
     """
 
+# Whoever is started in the background of a shell (`make test &`) ignores SIGINT, and so do its children: this one does not.
 UP = """
+import signal
 import sys
 from pathlib import Path
 from local_estate.engine.stacks import Stacks
 from local_estate.paths import Paths
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 repository, tools, home, project, hold = map(Path, sys.argv[1:])
 try:
     Stacks(Paths(repository, tools, home), project=project, variables={"TINY_PROVIDER_HOLD": str(hold)}).up("dev")
