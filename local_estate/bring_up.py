@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from local_estate import engine, facts
+from local_estate import engine, facts, stack_files
 from local_estate.day import landing
 from local_estate.day.run import StepFailed, StepResult
 from local_estate.day.run import run_day as run_steps
@@ -31,7 +31,17 @@ Say = Callable[[str], None]
 
 SHARED = "shared"
 
-EXPLAINED = (ToolMissing, EngineError, ServiceDidNotStart, BrokerDidNotStart, StepFailed, facts.NotDeployed, RuntimeError)
+EXPLAINED = (
+    ToolMissing,
+    EngineError,
+    ServiceDidNotStart,
+    BrokerDidNotStart,
+    StepFailed,
+    facts.NotDeployed,
+    stack_files.NoSuchStack,
+    stack_files.StackFileBroken,
+    RuntimeError,
+)
 
 
 def prepare(paths: Paths, *, say: Say) -> None:
@@ -68,6 +78,12 @@ def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
     """
     # The day's client takes a second to import, which passes unnoticed while the engine works.
     threading.Thread(target=importlib.import_module, args=("databricks.sdk",)).start()
+    stacks = deploy_shared(paths, say=say, again=again)
+    stacks.up(stack, [PolicyPack.of(paths, stack)], config_file=released_config(paths, stack))
+    write_outputs(paths, stack, stacks.outputs(stack))
+
+
+def deploy_shared(paths: Paths, *, say: Say, again: bool = False) -> Stacks:
     prepare(paths, say=say)
     stacks = Stacks(paths)
     standing = UpToDate(paths, SHARED)
@@ -76,8 +92,7 @@ def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
     else:
         stacks.up(SHARED, [PolicyPack.of(paths, SHARED)])
         standing.record()
-    stacks.up(stack, [PolicyPack.of(paths, stack)], config_file=released_config(paths, stack))
-    write_outputs(paths, stack, stacks.outputs(stack))
+    return stacks
 
 
 def released_config(paths: Paths, stack: str) -> Path | None:
@@ -85,7 +100,7 @@ def released_config(paths: Paths, stack: str) -> Path | None:
 
     That is what the release pipeline does with the digest of the wheel that passed the stage before. None for other stacks.
     """
-    config = yaml.safe_load((paths.repository / f"Pulumi.{stack}.yaml").read_text())
+    config = stack_files.read(paths.repository, stack)
     artifact = config["config"].get("lakehouse:artifact") or {}
     if not artifact.get("required") or artifact.get("digest"):
         return None

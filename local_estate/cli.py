@@ -1,6 +1,6 @@
 """`estate`: brings the platform up on this machine, shows it, takes it down.
 
-Every command has `--help`; exit code 1 is a failure that was explained.
+Every command has `--help`; exit code 1 is a failure that was explained, 2 a command that was not understood.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,18 +21,36 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local_estate import ask, bring_up, engine, facts, full_disk
+from local_estate import ask, bring_up, engine, facts, full_disk, stack_files, take_down
 from local_estate.engine.environment import engine_variables
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.kafka.broker import KafkaBroker
-from local_estate.paths import Paths
+from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # A pipe has no width of its own; eighty columns would cut every table.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
-StackOption = Annotated[str, typer.Option("--stack", "-s", help="dev, test or prod")]
+
+def _known(check: Callable[[Path, str], str]) -> Callable[[str | None], str | None]:
+    """The one place where a stack's name is looked at: what follows may rely on its file."""
+
+    def checked(stack: str | None) -> str | None:
+        try:
+            return stack if stack is None else check(REPOSITORY, stack)
+        except stack_files.NoSuchStack as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return checked
+
+
+StackOption = Annotated[
+    str, typer.Option("--stack", "-s", help="an environment (dev, test, prod) or shared", callback=_known(stack_files.require))
+]
+EnvironmentOption = Annotated[
+    str, typer.Option("--stack", "-s", help="dev, test or prod", callback=_known(stack_files.require_environment))
+]
 RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all systems")]
 
 
@@ -43,26 +62,33 @@ def up(
     no_day: Annotated[bool, typer.Option("--no-day", help="deploy only; land and run nothing")] = False,
     again: Annotated[bool, typer.Option("--again", help="run `shared` even if nothing has changed since its last up")] = False,
 ) -> None:
-    """Estate, engine, stacks `shared` and STACK with the policy pack, then days of data through the exported jobs. Safe to repeat."""
+    """Estate, engine, stacks `shared` and STACK with the policy pack, then days of data through the exported jobs. Safe to repeat.
+
+    `--stack shared` deploys that stack alone.
+    """
     paths = Paths.from_environment()
     started = time.monotonic()
-    bring_up.deploy(paths, stack, say=_say, again=again)
-    if not no_day:
-        for number in range(1, day + 1):
-            bring_up.run_day(paths, stack, day=number, rows=rows, say=_say)
-    _print_status(facts.collect(paths))
+    if stack_files.is_environment(paths.repository, stack):
+        bring_up.deploy(paths, stack, say=_say, again=again)
+        days = 0 if no_day else day
+    else:
+        bring_up.deploy_shared(paths, say=_say, again=again)
+        days = 0
+    for number in range(1, days + 1):
+        bring_up.run_day(paths, stack, day=number, rows=rows, say=_say)
+    print_status(facts.collect(paths))
     _say(f"up after {time.monotonic() - started:.0f} s; console: {facts.console_url(paths)}")
 
 
 @app.command()
-def day(number: Annotated[int, typer.Argument(min=1, max=2)], stack: StackOption = "dev", rows: RowsOption = 50_000) -> None:
+def day(number: Annotated[int, typer.Argument(min=1, max=2)], stack: EnvironmentOption = "dev", rows: RowsOption = 50_000) -> None:
     """Land the source files of a day and run the daily jobs, whether or not anything new landed."""
     bring_up.run_day(Paths.from_environment(), stack, day=number, rows=rows, say=_say, always=True)
 
 
 @app.command()
 def stream(
-    stack: StackOption = "dev",
+    stack: EnvironmentOption = "dev",
     events: Annotated[int, typer.Option(min=1, help="messages to send, about; a fiftieth of them breaks the contract")] = 5_000,
     seed: Annotated[int | None, typer.Option(help="the same seed sends the same events, which are repeats the second time")] = None,
     kill: Annotated[bool, typer.Option("--kill", help="kill -9 the job in the middle of its batch, then run it again")] = False,
@@ -95,7 +121,7 @@ def stream(
 def run(
     job: Annotated[str, typer.Argument(help="a name of the output job_ids")],
     parameters: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="job parameters")] = None,
-    stack: StackOption = "dev",
+    stack: EnvironmentOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
 ) -> None:
     """Run one job by the id that the stack exports, and print what it says. Exit code 1 if it fails."""
@@ -116,7 +142,7 @@ def run(
 @app.command()
 def sql(
     statement: Annotated[str, typer.Argument(help="one statement; names of tables have three parts")],
-    stack: StackOption = "dev",
+    stack: EnvironmentOption = "dev",
     groups: Annotated[str | None, typer.Option("--as", metavar="GROUPS", help="as a member of these groups alone; '' for none")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
 ) -> None:
@@ -144,11 +170,21 @@ def preview(stack: StackOption = "dev", expect_no_changes: Annotated[bool, typer
 
 
 @app.command()
-def destroy(stack: StackOption = "dev") -> None:
-    """Delete every resource of one stack (protected ones refuse)."""
+def destroy(stack: StackOption = "dev", yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Delete every resource of one stack, its data too, after saying what goes (protected ones refuse)."""
     paths = Paths.from_environment()
+    if not facts.resources(paths, stack):
+        _say(f"stack {stack} is not deployed here: there is nothing to destroy")
+        return
     bring_up.prepare(paths, say=_say)
-    Stacks(paths).destroy(stack)
+    doomed = take_down.doomed(paths, stack, facts.row_counts(paths))
+    for line in doomed.lines():
+        _say(line)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("nobody can be asked here whether all this may go; a script says --yes", param_hint="--yes")
+        typer.confirm(f"destroy stack {stack}?", abort=True)
+    take_down.destroy(paths, stack)
 
 
 @app.command()
@@ -175,32 +211,38 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readabl
     if as_json:
         print(json.dumps(collected, indent=2))
     else:
-        _print_status(collected)
+        print_status(collected)
 
 
 @app.command()
-def env(stack: StackOption = "dev") -> None:
-    """Exports for a shell: `eval "$(.venv/bin/estate env)"`, then pulumi, databricks-sdk and Airflow find the local estate."""
-    for name, value in sorted(_shell_environment(Paths.from_environment(), stack).items()):
+def env(stack: EnvironmentOption = "dev") -> None:
+    """Exports for a shell: `eval "$(.venv/bin/estate env)"`, then pulumi and databricks-sdk find the local estate."""
+    paths = Paths.from_environment()
+    found = _shell_environment(paths, stack)
+    for name, value in sorted(found.items()):
         print(f"export {name}={shlex.quote(value)}")
+    # Of an `eval` before the stack was destroyed.
+    if gone := [name for name in facts.OF_A_STACK if name not in found]:
+        print(f"unset {' '.join(gone)}")
 
 
 @app.command()
-def shell(stack: StackOption = "dev") -> None:
+def shell(stack: EnvironmentOption = "dev") -> None:
     """A shell with these exports."""
     paths = Paths.from_environment()
     bring_up.prepare(paths, say=_say)
     command = os.environ.get("SHELL", "/bin/sh")
-    os.execvpe(command, [command], {**os.environ, **_shell_environment(paths, stack)})  # noqa: S606  the user's own shell
+    kept = {name: value for name, value in os.environ.items() if name not in facts.OF_A_STACK}
+    os.execvpe(command, [command], {**kept, **_shell_environment(paths, stack)})  # noqa: S606  the user's own shell
 
 
 def _shell_environment(paths: Paths, stack: str) -> dict[str, str]:
     own = engine_variables(paths, engine.prepare(paths), os.environ.get("PATH", os.defpath))
-    outputs = paths.home / f"outputs-{stack}.json"
-    if outputs.exists():
-        own["LAKEHOUSE_STACK_OUTPUTS"] = str(outputs)
-        own |= facts.databricks_environment(paths, stack)
-    return own
+    if not facts.is_deployed(paths, stack):
+        _note(f"stack {stack} is not deployed here: pulumi is set up, no workspace is. `make up STACK={stack}`, then evaluate this again")
+        return own
+    own["LAKEHOUSE_STACK_OUTPUTS"] = str(facts.outputs_file(paths, stack))
+    return own | facts.databricks_environment(paths, stack)
 
 
 def _stop(paths: Paths) -> bool:
@@ -212,12 +254,23 @@ def _say(line: str) -> None:
     out.print(line, markup=False)
 
 
+def _note(line: str) -> None:
+    """On stderr: what the command prints may be read by a program."""
+    Console(stderr=True, highlight=False).print(f"note: {line}", markup=False, soft_wrap=True)
+
+
 _NUMBERS = {"resources", "rows", "seconds", "met", "missed", "not measured", "least pass rate", "freshness p95"}
 
 
-def _print_status(collected: dict[str, Any]) -> None:
+def print_status(collected: dict[str, Any]) -> None:
+    class Shown(Table):
+        """Cells are what they say: a name may be a number in a program's JSON, or look like markup."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(escape(str(cell)) for cell in cells), **options)
+
     def table(title: str, *columns: str) -> Table:
-        made = Table(title=title, title_justify="left", show_edge=False, header_style="bold")
+        made = Shown(title=title, title_justify="left", show_edge=False, header_style="bold")
         for column in columns:
             made.add_column(column, justify="right" if column in _NUMBERS else "left")
         return made
@@ -264,7 +317,7 @@ def main(run: Callable[[], Any] = app) -> None:
 
 
 def _fail(said: str) -> NoReturn:
-    Console(stderr=True, highlight=False).print(f"error: {said}", markup=False)
+    Console(stderr=True, highlight=False).print(f"error: {said}", markup=False, soft_wrap=True)
     sys.exit(1)
 
 

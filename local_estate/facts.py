@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_estate.engine.stacks import Stacks
+from local_estate.engine.state_backend import StateBackend
 from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import Paths
 from local_estate.process import ServiceProcess
 
 if TYPE_CHECKING:  # takes a second to import, and most commands never speak to a workspace
     from databricks.sdk import WorkspaceClient
+
+
+PROJECT = "lakehouse"
+# What the environment of a shell says of one stack, and of none that is gone.
+OF_A_STACK = ("DATABRICKS_HOST", "LAKEHOUSE_STACK_OUTPUTS")
 
 
 class NotDeployed(Exception):
@@ -24,8 +30,21 @@ def outputs_file(paths: Paths, stack: str) -> Path:
     return paths.home / f"outputs-{stack}.json"
 
 
+def is_deployed(paths: Paths, stack: str) -> bool:
+    """By the state: a stack that was destroyed, here or with plain pulumi, has nothing there, though its outputs file may be left."""
+    return outputs_file(paths, stack).exists() and any(each["type"] == "pulumi:pulumi:Stack" for each in resources(paths, stack))
+
+
+def resources(paths: Paths, stack: str) -> list[dict[str, Any]]:
+    """As the stack's state has them; none for a stack that was never deployed, or destroyed."""
+    return StateBackend(paths.pulumi_state, PROJECT).resources(stack)
+
+
 def outputs(paths: Paths, stack: str) -> dict[str, Any]:
+    """Raises NotDeployed, also where the file of a destroyed stack is left."""
     try:
+        if not is_deployed(paths, stack):
+            raise FileNotFoundError
         content: dict[str, Any] = json.loads(outputs_file(paths, stack).read_text())
     except FileNotFoundError:
         raise NotDeployed(f"stack {stack} is not deployed here. Fix: `make up STACK={stack}`") from None

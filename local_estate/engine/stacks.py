@@ -99,7 +99,13 @@ class Stacks:
         expect_no_changes: bool = False,
         config_file: Path | None = None,
     ) -> UpSummary:
-        return self._operation("preview", stack, _no_changes(expect_no_changes), policy_packs, config_file)
+        """Whether it succeeds or not, it leaves no stack behind that was not there: nothing exists because somebody looked."""
+        made = self.ensure(stack)
+        try:
+            return self._operation("preview", stack, _no_changes(expect_no_changes), policy_packs, config_file)
+        finally:
+            if made:
+                self._plain(["stack", "rm", "--yes", "--preserve-config", stack])
 
     def refresh(self, stack: str, *, expect_no_changes: bool = False, clear_pending_creates: bool = False) -> UpSummary:
         clear = ["--clear-pending-creates"] if clear_pending_creates else []
@@ -229,6 +235,11 @@ class Stacks:
     def _fix_for(self, stack: str, text: str) -> str:
         if missing := re.search(r'unknown stack "([^"]+)"', text):
             return f"deploy the stack it refers to first: pulumi up -s {missing[1].rsplit('/', 1)[-1]}"
+        if "exists in deleted state" in text:
+            return (
+                f"set lakehouse:recover_vault: true in Pulumi.{stack}.yaml for one up, which takes the deleted vault back; "
+                "see docs/runbooks/destroyed-and-up-again.md"
+            )
         if "passphrase" in text:
             return f"the salt in Pulumi.{stack}.yaml belongs to the documented local passphrase; restore the committed file"
         if "failed to load checkpoint" in text:

@@ -143,6 +143,8 @@ class EnvironmentSettings(Section):
     vacuum_retention_hours: int = Field(ge=168)
     protect: bool
     force_destroy: bool = False
+    # True for one `up` after a destroy: Azure keeps the name of a deleted vault for ninety days, and gives the vault back with its secrets.
+    recover_vault: bool = False
 
     @model_validator(mode="after")
     def _agrees(self) -> EnvironmentSettings:

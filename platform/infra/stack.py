@@ -99,6 +99,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
             role="con",
             tags=tags,
             protect=settings.protect,
+            recover=settings.recover_vault,
         ),
         in_azure,
     )

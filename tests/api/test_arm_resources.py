@@ -175,7 +175,9 @@ def test_purge_protection_is_one_way_and_a_deleted_name_stays_taken(arm: Arm, gr
     assert arm.put(path, body)["properties"]["vaultUri"] == "https://kv-one-way.vault.azure.net/"
     assert "cannot be turned off" in arm.refused("PUT", path, {**body, "properties": properties})[2]
     arm.request("DELETE", path)
-    assert arm.refused("PUT", path, body)[1] == "ConflictError"
+    _, code, said = arm.refused("PUT", path, body)
+    assert code == "ConflictError"
+    assert said.startswith("A vault with the same name already exists in deleted state. You need to either recover or purge")
     arm.put(path, {**body, "properties": {**body["properties"], "createMode": "recover"}})
 
 

@@ -70,6 +70,14 @@ def test_azure_databricks_may_read_the_vault_before_a_scope_does(environment_pla
     assert "RoleAssignment con-databricks" in scope.after
 
 
+def test_a_deleted_vault_is_taken_back_only_when_asked_for(environment_plan: Plan) -> None:
+    (vault,) = environment_plan.all("Vault")
+    assert "createMode" not in vault.inputs["properties"]
+    stack = environment_plan.stack
+    (recovered,) = record(stack, {**configuration(stack), "lakehouse:recover_vault": "true"}).all("Vault")
+    assert recovered.inputs["properties"] == {**vault.inputs["properties"], "createMode": "recover"}
+
+
 def test_the_vault_is_purge_protected_and_governed_by_roles(environment_plan: Plan) -> None:
     for vault in environment_plan.all("Vault"):
         properties = vault.inputs["properties"]

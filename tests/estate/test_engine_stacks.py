@@ -68,6 +68,17 @@ def test_a_missing_stack_that_is_referred_to_is_named_with_its_fix(project: Proj
         project.stacks.preview("dev")
 
 
+def test_a_preview_leaves_no_stack_behind(project: Project) -> None:  # noqa: F811
+    project.program(ONE_GROUP)
+    project.stacks.preview("dev")
+    assert project.stacks.names() == []
+    assert (project.directory / "Pulumi.dev.yaml").exists()  # the settings are the user's, and stay
+    project.program("raise RuntimeError('nothing works')\n")
+    with pytest.raises(StackFailed, match="nothing works"):
+        project.stacks.preview("dev")
+    assert project.stacks.names() == []
+
+
 def test_a_truncated_checkpoint_is_refused_and_the_backup_named(project: Project) -> None:  # noqa: F811
     project.program(ONE_GROUP)
     project.stacks.up("dev")

@@ -33,3 +33,12 @@ def test_an_explained_failure_is_its_message_alone(capsys: pytest.CaptureFixture
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(OSError, match="Permission denied"):
         cli.main(lambda: _raise(OSError(errno.EACCES, "Permission denied")))
+
+
+def test_status_shows_a_job_whose_name_is_a_number_or_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    run = {"run_id": 7, "result": "SUCCESS", "seconds": 1.0}
+    runs = [{"job": 4711, **run}, {"job": "[red]nightly[/red]", **run}]
+    cli.print_status({"stacks": {}, "tables": [], "broker": None, "quality": [], "runs": runs})
+    said = capsys.readouterr().out
+    assert "4711" in said
+    assert "[red]nightly[/red]" in said

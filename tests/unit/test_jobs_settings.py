@@ -55,6 +55,15 @@ def test_normalising_twice_changes_nothing() -> None:
     assert normalised(once) == once
 
 
+def test_a_name_is_text() -> None:
+    assert normalised({**job(wheel()), "name": 4711})["name"] == "4711"
+    error = refused({**job(wheel()), "name": ["j"]})
+    assert (error.code, error.message) == (
+        "MALFORMED_REQUEST",
+        "Could not parse request object: Expected Scalar value for String field 'name'",
+    )
+
+
 def test_depends_on_is_sorted() -> None:
     found = normalised(job(wheel("c", depends_on=[{"task_key": "b"}, {"task_key": "a"}]), wheel("a"), wheel("b")))
     assert found["tasks"][0]["depends_on"] == [{"task_key": "a"}, {"task_key": "b"}]

@@ -23,6 +23,7 @@ class KeyVaultArgs:
     role: str
     tags: Mapping[str, str]
     protect: bool
+    recover: bool = False  # what was deleted under this name
 
 
 class KeyVault(Component):
@@ -45,6 +46,7 @@ class KeyVault(Component):
                 "public_network_access": "Disabled",
                 # A Databricks scope reads as the AzureDatabricks application, which is a trusted service.
                 "network_acls": {"default_action": "Deny", "bypass": "AzureServices"},
+                **({"create_mode": "recover"} if args.recover else {}),
             },
             tags=dict(args.tags),
             opts=self.child(protect=args.protect),

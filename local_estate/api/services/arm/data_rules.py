@@ -134,7 +134,10 @@ def check_vault(reader: Reader, identifier: ResourceId, document: Document) -> N
         deleted = reader.get(state.SOFT_DELETED_VAULT, identifier.name.lower())
         if deleted and properties.get("createMode") != "recover":
             raise ApiError(
-                "ConflictError", f"A vault named '{identifier.name}' exists in deleted state; use createMode recover or purge it.", 409
+                "ConflictError",
+                "A vault with the same name already exists in deleted state. You need to either recover or purge existing key vault. "
+                "Follow this link https://go.microsoft.com/fwlink/?linkid=2149745 for more information on soft delete.",
+                409,
             )
 
 

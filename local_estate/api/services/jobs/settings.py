@@ -69,6 +69,9 @@ def normalised(given: Mapping[str, Any]) -> Settings:
         **settings,
         "format": "MULTI_TASK",
     }
+    if isinstance(settings["name"], list | dict):
+        raise ApiError("MALFORMED_REQUEST", "Could not parse request object: Expected Scalar value for String field 'name'")
+    settings["name"] = str(settings["name"])  # a number is taken as its text
     _whole_number(settings, "timeout_seconds", 0, 2**31)
     _whole_number(settings, "max_concurrent_runs", 0, _MAX_CONCURRENT)
     settings["tasks"] = [_task(task) for task in _listed(settings, "tasks")]
