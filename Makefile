@@ -29,8 +29,8 @@ status: env ## What exists, what ran, row counts
 shell: env ## A shell in which plain `pulumi preview -s dev` works against the local estate
 	@$(ESTATE) shell
 
-preview: env ## Preview one stack with the policy pack: make preview STACK=test
-	@$(ESTATE) preview --stack $(STACK)
+preview: env ## What `up` would change, with the policies' verdict: make preview STACK=test ARGS="--full --refresh --json"
+	@$(ESTATE) preview --stack $(STACK) $(ARGS)
 
 test: env ## The whole test suite
 	@$(BIN)/python -m tests.run

@@ -79,6 +79,8 @@ def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
     # The day's client takes a second to import, which passes unnoticed while the engine works.
     threading.Thread(target=importlib.import_module, args=("databricks.sdk",)).start()
     stacks = deploy_shared(paths, say=say, again=again)
+    # A preview costs what finding out costs an `up` (10 s of a standing environment), and `up` finds it out again.
+    say(f"no preview first: `make preview STACK={stack}` shows what would change and takes as long as an up that changes nothing")
     stacks.up(stack, [PolicyPack.of(paths, stack)], config_file=released_config(paths, stack))
     write_outputs(paths, stack, stacks.outputs(stack))
 

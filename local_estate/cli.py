@@ -23,6 +23,7 @@ from rich.table import Table
 
 from local_estate import ask, bring_up, engine, facts, full_disk, stack_files, take_down
 from local_estate.engine.environment import engine_variables
+from local_estate.engine.preview_table import print_report
 from local_estate.engine.stacks import PolicyPack, Stacks
 from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import REPOSITORY, Paths
@@ -161,12 +162,23 @@ def sql(
 
 
 @app.command()
-def preview(stack: StackOption = "dev", expect_no_changes: Annotated[bool, typer.Option("--expect-no-changes")] = False) -> None:
-    """What `up` would change, with the policy pack's verdict."""
+def preview(
+    stack: StackOption = "dev",
+    expect_no_changes: Annotated[bool, typer.Option("--expect-no-changes", help="exit code 4 if anything would change")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="look first at what has been changed outside of Pulumi")] = False,
+    full: Annotated[bool, typer.Option("--full", help="every property, every value to its end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout (docs/preview.md)")] = False,
+) -> None:
+    """What `up` would change, with the policy pack's verdict. Exit code 1 is a failure, 3 a policy that denies or could not run."""
     paths = Paths.from_environment()
-    bring_up.prepare(paths, say=_say)
-    config_file = bring_up.released_config(paths, stack)
-    Stacks(paths).preview(stack, [PolicyPack.of(paths, stack)], expect_no_changes=expect_no_changes, config_file=config_file)
+    bring_up.prepare(paths, say=_note if as_json else _say)
+    packs, config_file = [PolicyPack.of(paths, stack)], bring_up.released_config(paths, stack)
+    report = Stacks(paths).preview_report(stack, packs, refresh=refresh, expect_no_changes=expect_no_changes, config_file=config_file)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        print_report(report, out, full=full)
+    raise typer.Exit(report.exit_code)
 
 
 @app.command()

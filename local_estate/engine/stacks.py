@@ -19,6 +19,7 @@ from local_estate.engine.cli import PulumiCli
 from local_estate.engine.environment import environment
 from local_estate.engine.errors import EngineError, EngineMissing, PolicyViolated, StackBusy, StackFailed
 from local_estate.engine.events import EventReader, UpSummary
+from local_estate.engine.preview_report import PreviewReader, PreviewReport
 from local_estate.engine.reporting import Reporter, Step
 from local_estate.engine.state_backend import StateBackend
 from local_estate.paths import Paths
@@ -100,12 +101,29 @@ class Stacks:
         config_file: Path | None = None,
     ) -> UpSummary:
         """Whether it succeeds or not, it leaves no stack behind that was not there: nothing exists because somebody looked."""
-        made = self.ensure(stack)
+        return self._preview(stack, _no_changes(expect_no_changes), policy_packs, config_file)
+
+    def preview_report(
+        self,
+        stack: str,
+        policy_packs: Sequence[PolicyPack] = (),
+        *,
+        refresh: bool = False,
+        expect_no_changes: bool = False,
+        config_file: Path | None = None,
+    ) -> PreviewReport:
+        """What `up` would do, told whole. A preview that failed or was denied is a report that says so, not an exception."""
+        started = time.monotonic()
+        reader = PreviewReader()
+        errors: tuple[str, ...] = ()
+        fix = ""
         try:
-            return self._operation("preview", stack, _no_changes(expect_no_changes), policy_packs, config_file)
-        finally:
-            if made:
-                self._plain(["stack", "rm", "--yes", "--preserve-config", stack])
+            self._preview(stack, ["--refresh"] if refresh else [], policy_packs, config_file, reader)
+        except PolicyViolated:
+            errors = tuple(reader.diagnostics)  # the denials themselves are the reader's
+        except StackFailed as problem:
+            errors, fix = problem.diagnostics or (problem.problem,), problem.fix
+        return reader.report(stack, time.monotonic() - started, errors=errors, fix=fix, changes_expected=not expect_no_changes)
 
     def refresh(self, stack: str, *, expect_no_changes: bool = False, clear_pending_creates: bool = False) -> UpSummary:
         clear = ["--clear-pending-creates"] if clear_pending_creates else []
@@ -154,6 +172,21 @@ class Stacks:
         name = yaml.safe_load((self._project / "Pulumi.yaml").read_text())["name"]
         return StateBackend(self.paths.pulumi_state, str(name))
 
+    def _preview(
+        self,
+        stack: str,
+        flags: Sequence[str],
+        packs: Sequence[PolicyPack],
+        config_file: Path | None,
+        reader: EventReader | None = None,
+    ) -> UpSummary:
+        made = self.ensure(stack)
+        try:
+            return self._operation("preview", stack, flags, packs, config_file, reader)
+        finally:
+            if made:
+                self._plain(["stack", "rm", "--yes", "--preserve-config", stack])
+
     def _operation(
         self,
         verb: str,
@@ -161,6 +194,7 @@ class Stacks:
         flags: Iterable[str],
         packs: Sequence[PolicyPack] = (),
         config_file: Path | None = None,
+        reader: EventReader | None = None,
     ) -> UpSummary:
         self.ensure(stack)
         if verb != "preview":
@@ -172,11 +206,11 @@ class Stacks:
             *_config_file(config_file),
             *(word for pack in packs for word in pack.arguments()),
         ]
-        return self._run(verb, arguments, stack)
+        return self._run(verb, arguments, stack, reader)
 
-    def _run(self, verb: str, arguments: Iterable[str], stack: str) -> UpSummary:
+    def _run(self, verb: str, arguments: Iterable[str], stack: str, reader: EventReader | None = None) -> UpSummary:
         started = time.monotonic()
-        reader = EventReader()
+        reader = reader or EventReader()
         with (
             self.reporter.step(f"pulumi {verb} {stack}") as step,
             self._process([verb, *arguments, "--json"]) as process,
@@ -248,6 +282,8 @@ class Stacks:
         return ""
 
     def _process(self, arguments: Sequence[str]) -> subprocess.Popen[str]:
+        for file in self._backend.mend_attributes():
+            self.reporter.line(f"Removed {file}: a killed command left it empty, and no command could read the state beside it.")
         variables = {
             **environment(self.paths, cli=self.cli),
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",

@@ -1,4 +1,4 @@
-"""What the file backend holds: stacks, the locks of running commands, operations a killed one left open. Reads only."""
+"""What the file backend holds: stacks, the locks of running commands, operations a killed one left open."""
 
 from __future__ import annotations
 
@@ -60,6 +60,18 @@ class StateBackend:
     def _lock_files(self, stack: str) -> Iterator[Path]:
         yield from sorted((self.root / ".pulumi" / "locks" / "organization" / self.project / stack).glob("*.json"))
 
+    def mend_attributes(self) -> list[Path]:
+        """Removes `<stack>.json.attrs` files that a killed engine left empty or cut, and says which; the state itself is whole.
+
+        They repeat what the backend can do without (content type and checksum), but one that is no JSON makes every command fail with
+        `failed to load checkpoint: EOF`. A stack that a living process holds is left alone.
+        """
+        stacks = self.root / ".pulumi" / "stacks" / self.project
+        return [file for file in sorted(stacks.glob("*.attrs")) if not self._held(file) and _cut(file)]
+
+    def _held(self, attributes: Path) -> bool:
+        return any(lock.alive for lock in self.locks(attributes.name.partition(".json")[0]))
+
     def pending(self, stack: str) -> list[PendingOperation]:
         operations = (self._deployment(stack)).get("pending_operations") or []
         return [PendingOperation(kind=each["type"], urn=each["resource"]["urn"]) for each in operations]
@@ -80,6 +92,18 @@ class StateBackend:
             return {}
         latest: dict[str, Any] = (content.get("checkpoint") or {}).get("latest") or {}
         return latest
+
+
+def _cut(file: Path) -> bool:
+    """Whether it was no JSON; then it is gone."""
+    try:
+        json.loads(file.read_text())
+    except ValueError:
+        file.unlink(missing_ok=True)
+        return True
+    except OSError:
+        pass  # gone since it was listed
+    return False
 
 
 def _read_lock(file: Path) -> Lock | None:

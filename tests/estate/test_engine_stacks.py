@@ -93,6 +93,16 @@ def test_a_truncated_checkpoint_is_refused_and_the_backup_named(project: Project
     project.stacks.up("dev", expect_no_changes=True)
 
 
+def test_attributes_that_a_killed_command_left_empty_are_removed_and_said(project: Project) -> None:  # noqa: F811
+    project.program(ONE_GROUP)
+    project.stacks.up("dev")
+    [attributes] = project.paths.pulumi_state.glob(".pulumi/stacks/tiny/dev.json.attrs")
+    attributes.write_text("")
+    project.stacks.up("dev", expect_no_changes=True)
+    assert f"Removed {attributes}: a killed command left it empty" in project.said.getvalue()
+    assert project.stacks.outputs("dev")["key"] == "[secret]"
+
+
 def test_a_dead_processes_lock_is_freed_and_said(project: Project) -> None:  # noqa: F811
     project.program(ONE_GROUP)
     project.stacks.ensure("dev")
