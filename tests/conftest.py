@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 from local_estate import tenancy
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
+
+# A machine that is busy makes the first example of a property late, which says nothing about the property.
+hypothesis.settings.register_profile("estate", deadline=None)
+hypothesis.settings.load_profile("estate")
 
 
 @dataclass(frozen=True)
