@@ -42,8 +42,13 @@ format: env ## Format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 contracts: env ## Validate data contracts and samples, compare with the last release: make contracts ARGS="--write --release"
-	@$(BIN)/python -m samples.generate --out build/contract-samples --day 1 --rows 500 > /dev/null
-	@$(BIN)/python -m lakehouse.contracts --samples build/contract-samples $(ARGS)
+	@mkdir -p build && $(BIN)/python -m lakehouse.contracts --readable
+	@if $(BIN)/python -m samples.generate --out build/contract-samples --day 1 --rows 500 > /dev/null 2> build/contract-samples.err; then \
+	  $(BIN)/python -m lakehouse.contracts --samples build/contract-samples $(ARGS); \
+	else \
+	  $(BIN)/python -m lakehouse.contracts; \
+	  echo "samples/ does not fit the contracts: $$(tail -1 build/contract-samples.err) (all of it: build/contract-samples.err)" >&2; exit 1; \
+	fi
 
 coverage: env ## Write local_estate/COVERAGE.md from the route tables
 	@$(BIN)/python -m local_estate.api.coverage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import json
 import re
@@ -12,6 +13,7 @@ import pulumi
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
 
 from infra.errors import SettingsError
+from infra.node_types import NODE_TYPES
 
 GUID = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 
@@ -98,6 +100,15 @@ class Compute(Section):
     node_types: tuple[str, ...] = Field(min_length=1)
     max_workers: int = Field(ge=1, le=64)
     warehouse_size: Literal["2X-Small", "X-Small", "Small", "Medium", "Large"] = "2X-Small"
+
+    @field_validator("node_types")
+    @classmethod
+    def _offered(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in NODE_TYPES:
+                close = ", ".join(difflib.get_close_matches(name, sorted(NODE_TYPES), n=3)) or "see infra/node_types.py"
+                raise ValueError(f"{name} is no node type that Databricks offers here; near it: {close}")
+        return names
 
 
 class Artifact(Section):

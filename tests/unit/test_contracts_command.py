@@ -221,6 +221,25 @@ def test_the_generated_samples_fit_their_contracts_and_a_wrong_column_does_not(p
     assert f"sample amdm/{file.name} has no such column; it has " in problem["what"]
 
 
+def test_a_dataset_without_a_sample_is_noted_and_not_refused(project: Project, tmp_path: Path) -> None:
+    samples = tmp_path / "landing"
+    generate(samples, day=1, rows=200)
+    for file in (samples / "amdm").glob("*"):
+        file.unlink()
+    status, _, err = project.run("--samples", str(samples))
+    assert (status, err) == (0, "note: samples/ generates no file of amdm.amdm_bronze; a local day lands nothing there\n")
+    assert json.loads(project.run("--json", "--samples", str(samples))[1])["without_sample"] == ["amdm.amdm_bronze"]
+
+
+def test_whether_contracts_can_be_read_is_asked_before_anything_is_made_from_them(project: Project) -> None:
+    assert project.run("--readable") == (0, "", "")
+    project.edit(CASES, "required: true", "requird: true")
+    status, out, err = project.run("--readable")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"{CASES}: schema.0.properties.0.requird: is no field of the Open Data Contract Standard")
+    assert err.endswith("\n1 to mend\n")
+
+
 def test_the_contracts_of_this_repository_say_in_their_versions_what_changed_since_their_release(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

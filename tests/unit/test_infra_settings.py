@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from infra import siblings
 from infra.errors import SettingsError
+from infra.node_types import NODE_TYPES
 from infra.settings import AccountSettings, EnvironmentSettings, parse
+from local_estate.api.services.compute import node_types
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -50,6 +53,11 @@ def test_the_environments_do_not_share_addresses_or_catalogs() -> None:
         ("storage", {"redundancy": "LRS"}, "lakehouse:storage.redundancy"),
         ("compute", {"spark_version": "14"}, "lakehouse:compute.spark_version"),
         ("compute", {"max_workers": 0}, "lakehouse:compute.max_workers"),
+        (
+            "compute",
+            {"node_types": ["Standard_D4ds_v5", "Standard_D4ds_v55"]},
+            "lakehouse:compute.node_types: Standard_D4ds_v55 is no node type that Databricks offers here; near it: Standard_D4ds_v5",
+        ),
         ("compute", {"gpu": True}, "lakehouse:compute.gpu is no known setting. Fix: remove it"),
         ("tags", {"COST_CENTER": None}, "lakehouse:tags.COST_CENTER"),
         ("tags", {"ENVM": "prod"}, "lakehouse:tags.ENVM is prod, but lakehouse:environment is dev. Fix: correct one of them"),
@@ -64,6 +72,79 @@ def test_a_wrong_value_names_key_and_file(section: str, change: dict[str, Any], 
     assert str(refused.value).startswith("Pulumi.dev.yaml: ")
     assert said in str(refused.value)
     assert "Fix: " in str(refused.value)
+
+
+def test_the_node_types_are_those_the_local_databricks_lists() -> None:
+    assert {node.node_type_id for node in node_types.NODE_TYPES} == NODE_TYPES
+
+
+def _beside(root: Path, **changed: dict[str, Any]) -> Path:
+    """The committed stack files, with some settings of some stacks changed."""
+    for stack in ("shared", "dev", "test", "prod"):
+        content = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())
+        content["config"] |= changed.get(stack, {})
+        (root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(content))
+    return root
+
+
+@pytest.mark.parametrize("stack", ["shared", "dev", "test", "prod"])
+def test_the_committed_stacks_stand_beside_each_other(stack: str) -> None:
+    siblings.check(stack, _parse(stack, configuration(stack)), REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("of_test", "said"),
+    [
+        (
+            {"lakehouse:catalog_prefix": "dev_"},
+            "Pulumi.dev.yaml: lakehouse:catalog_prefix is 'dev_', which Pulumi.test.yaml has, too: "
+            "both would claim its catalogs in the region's one metastore. Fix: give it another.",
+        ),
+        (
+            {"lakehouse:environment": "dev"},
+            "Pulumi.dev.yaml: lakehouse:environment is 'dev', which Pulumi.test.yaml has, too: "
+            "both would claim the names of its resources. Fix: give it another.",
+        ),
+        (
+            {"lakehouse:network": {"address_space": "10.10.128.0/17"}},
+            "Pulumi.dev.yaml: lakehouse:network.address_space: 10.10.0.0/16 overlaps 10.10.128.0/17 of Pulumi.test.yaml. "
+            "Fix: give it a range of its own.",
+        ),
+    ],
+)
+def test_two_environments_do_not_claim_the_same(tmp_path: Path, of_test: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        siblings.check("dev", _parse("dev", configuration("dev")), _beside(tmp_path, test=of_test))
+    assert str(refused.value) == said
+
+
+def test_an_empty_prefix_is_taken_once_like_any_other(tmp_path: Path) -> None:
+    config = {**configuration("dev"), "lakehouse:catalog_prefix": ""}
+    with pytest.raises(SettingsError, match=r"lakehouse:catalog_prefix is '', which Pulumi\.prod\.yaml has, too"):
+        siblings.check("dev", _parse("dev", config), _beside(tmp_path))
+
+
+def test_an_environment_is_in_the_region_of_the_metastore_it_takes(tmp_path: Path) -> None:
+    config = {**configuration("dev"), "lakehouse:azure": {**configuration("dev")["lakehouse:azure"], "location": "westeurope"}}
+    with pytest.raises(SettingsError) as refused:
+        siblings.check("dev", _parse("dev", config), _beside(tmp_path))
+    assert str(refused.value) == (
+        "Pulumi.dev.yaml: lakehouse:azure.location is 'westeurope', but Pulumi.shared.yaml has 'australiaeast', "
+        "whose metastore this environment takes. Fix: write the same in both."
+    )
+    shared = {"lakehouse:azure": {**configuration("shared")["lakehouse:azure"], "location": "westeurope"}}
+    siblings.check("dev", _parse("dev", config), _beside(tmp_path, shared=shared))
+
+
+def test_a_cost_centre_is_a_matter_of_the_stack(tmp_path: Path) -> None:
+    config = {**configuration("dev"), "lakehouse:tags": {**configuration("dev")["lakehouse:tags"], "COST_CENTER": "MT-9000"}}
+    siblings.check("dev", _parse("dev", config), _beside(tmp_path))
+
+
+def test_a_sibling_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (_beside(tmp_path) / "Pulumi.test.yaml").write_text("config: {secret: [1, 2}")
+    with pytest.raises(SettingsError, match=r"^Pulumi\.test\.yaml: no valid YAML, so dev cannot be compared with it\. Fix: "):
+        siblings.check("dev", _parse("dev", configuration("dev")), tmp_path)
 
 
 def test_a_missing_key_is_named() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from lakehouse.contracts.check import Comparison, Problem, compare, incomplete, read_all, read_released, sample_problems
+from lakehouse.contracts.check import Comparison, Problem, compare, incomplete, read_all, read_released, sample_problems, without_sample
 from lakehouse.contracts.compatibility import level
 from lakehouse.contracts.dataset import DatasetContract
 from lakehouse.contracts.pages import generated, outdated, write
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None, given: Iterable[tuple[str, str]
     found = _parser().parse_args(arguments)
     texts = dict(documents() if given is None else given)
     contracts, problems = read_all(texts.items())
+    if found.readable:
+        return _told(problems)
     compared: list[Comparison] = []
     if not problems:
         compared, problems = _checked(contracts, found.root, found.samples)
@@ -35,10 +37,20 @@ def main(arguments: Sequence[str] | None = None, given: Iterable[tuple[str, str]
         for name in release(found.root / RELEASED, contracts, texts):
             print(f"released {name}", file=sys.stderr)
         compared, _ = compare(contracts, contracts)
-    print(json.dumps(_report(compared, problems), indent=2) if found.json else _listing(compared))
-    for problem in [] if found.json else problems:
+    unsampled = without_sample(found.samples, contracts.values()) if found.samples else []
+    if found.json:
+        print(json.dumps(_report(compared, problems, unsampled), indent=2))
+        return 1 if problems else 0
+    print(_listing(compared))
+    for name in unsampled:
+        print(f"note: samples/ generates no file of {name}; a local day lands nothing there", file=sys.stderr)
+    return _told(problems)
+
+
+def _told(problems: Sequence[Problem]) -> int:
+    for problem in problems:
         print(problem, file=sys.stderr)
-    if problems and not found.json:
+    if problems:
         print(f"{len(problems)} to mend", file=sys.stderr)
     return 1 if problems else 0
 
@@ -51,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", type=Path, metavar="DIR", help="also hold the landing files of samples.generate to their contracts")
     parser.add_argument("--write", action="store_true", help="render docs/contracts*, contracts/schemas again instead of refusing old ones")
     parser.add_argument("--release", action="store_true", help="record these contracts as released; refused while anything is wrong")
+    parser.add_argument("--readable", action="store_true", help="only ask whether every contract can be read; says nothing when so")
     parser.add_argument("--json", action="store_true", help="print versions, changes and problems as JSON")
     return parser
 
@@ -97,7 +110,7 @@ def _listing(compared: list[Comparison]) -> str:
     return "\n".join([*lines, f"{len(compared)} contracts"])
 
 
-def _report(compared: list[Comparison], problems: list[Problem]) -> dict[str, object]:
+def _report(compared: list[Comparison], problems: list[Problem], unsampled: list[str]) -> dict[str, object]:
     return {
         "valid": not problems,
         "datasets": [
@@ -110,6 +123,7 @@ def _report(compared: list[Comparison], problems: list[Problem]) -> dict[str, ob
             }
             for one in compared
         ],
+        "without_sample": unsampled,
         "problems": [asdict(problem) for problem in problems],
     }
 

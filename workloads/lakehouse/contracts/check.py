@@ -170,16 +170,15 @@ def _undeclared(one: Comparison, consumers: tuple[str, ...]) -> list[Problem]:
 
 
 def sample_problems(folder: Path, contracts: Iterable[DatasetContract]) -> list[Problem]:
-    """Landing files below `<folder>/<system>/` against their contract: each has every declared column. More are a source's own affair."""
+    """Landing files below `<folder>/<system>/` against their contract: each has every declared column. More are a source's own affair.
+
+    A dataset without a sample is no problem: it may come from a real source alone. `without_sample` names them.
+    """
     problems: list[Problem] = []
     for dataset in contracts:
         if not dataset.landing:
             continue
-        files = sorted((folder / dataset.system).glob(f"{dataset.landing.file_prefix}_*.{dataset.landing.format}"))
-        if not files:
-            what = f"no sample {dataset.system}/{dataset.landing.file_prefix}_*.{dataset.landing.format} in {folder}"
-            problems.append(Problem(file=dataset.file, dataset=dataset.name, what=what, fix="generate it: see samples/generate.py"))
-        for file in files:
+        for file in _samples(folder, dataset):
             names = _names_in(file, dataset.landing.format)
             problems += [
                 Problem(
@@ -193,6 +192,16 @@ def sample_problems(folder: Path, contracts: Iterable[DatasetContract]) -> list[
                 if column.name not in names
             ]
     return problems
+
+
+def without_sample(folder: Path, contracts: Iterable[DatasetContract]) -> list[str]:
+    """Datasets that land as files of which none lies below `folder`."""
+    return [dataset.name for dataset in contracts if dataset.landing and not _samples(folder, dataset)]
+
+
+def _samples(folder: Path, dataset: DatasetContract) -> list[Path]:
+    landing = dataset.landing
+    return sorted((folder / dataset.system).glob(f"{landing.file_prefix}_*.{landing.format}")) if landing else []
 
 
 def _names_in(file: Path, file_format: str) -> set[str]:
