@@ -32,8 +32,8 @@ shell: env ## A shell in which plain `pulumi preview -s dev` works against the l
 preview: env ## What `up` would change, with the policies' verdict: make preview STACK=test ARGS="--full --refresh --json"
 	@$(ESTATE) preview --stack $(STACK) $(ARGS)
 
-test: env ## The whole test suite
-	@$(BIN)/python -m tests.run
+test: env ## The whole test suite; CHANGED=1: the layers whose sources differ from main
+	@$(BIN)/python -m tests.run $(if $(CHANGED),--changed)
 
 check: env ## Formatting, lint, types, architecture, policy configuration
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && PYTHONPATH=platform:policies:workloads $(BIN)/lint-imports && $(BIN)/python -m local_estate.api.coverage --check

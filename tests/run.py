@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from local_estate import bring_up, environments
 from local_estate.paths import Paths
+from tests import changed, durations
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LAYER_SECONDS = REPOSITORY / "build" / "test-layers.json"
 
 # Light layers run in two processes; those with a JVM or an engine of their own one after the other: two cores carry no more.
 LAYERS: dict[str, tuple[str, ...]] = {
@@ -24,33 +28,66 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(layers: list[str], extra: list[str]) -> int:
+def run(layers: Sequence[str], extra: Sequence[str]) -> int:
     paths = Paths.from_environment()
     bring_up.prepare_tools(paths, say=print, also=[lambda: environments.ensure("airflow")])
     failed: list[str] = []
     started = time.monotonic()
     for layer in layers:
-        directory = REPOSITORY / "tests" / layer
-        if not any(directory.rglob("test_*.py")):
-            continue
-        print(f"\n== {layer} ({time.monotonic() - started:.0f} s since start)", flush=True)
-        command = [sys.executable, "-m", "pytest", "-q", str(directory), *LAYERS[layer], *extra]
-        if subprocess.run(command, cwd=REPOSITORY, check=False).returncode:
+        began = time.monotonic()
+        print(f"\n== {layer} ({began - started:.0f} s since start)", flush=True)
+        if _layer(layer, extra):
             failed.append(layer)
+        _keep(layer, time.monotonic() - began)
+    _report()
     print(
-        f"\nlayers run: {', '.join(layers)} in {time.monotonic() - started:.0f} s; failed: {', '.join(failed) or 'none'}",
+        f"\nlayers run: {', '.join(layers) or 'none'} in {time.monotonic() - started:.0f} s; failed: {', '.join(failed) or 'none'}",
         flush=True,
     )
     return 1 if failed else 0
 
 
+def _layer(layer: str, extra: Sequence[str]) -> int:
+    directory = REPOSITORY / "tests" / layer
+    # xdist begins with the files of most tests; durations of an earlier run know better.
+    order = ["--no-loadscope-reorder"] if "loadfile" in LAYERS[layer] and durations.FILE.exists() else []
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.durations", str(directory), *LAYERS[layer], *order, *extra]
+    return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+
+
+def _keep(layer: str, seconds: float) -> None:
+    """The last duration of each layer, of whichever run it was part of."""
+    try:
+        known = json.loads(LAYER_SECONDS.read_text())
+    except (OSError, ValueError):
+        known = {}
+    LAYER_SECONDS.parent.mkdir(parents=True, exist_ok=True)
+    LAYER_SECONDS.write_text(json.dumps({**known, layer: round(seconds, 1)}, indent=1))
+
+
+def _report() -> None:
+    print("\n" + "\n".join(durations.slowest(durations.read(durations.FILE))))
+    print(
+        f"seconds of each layer's last run are in {LAYER_SECONDS.relative_to(REPOSITORY)}, of each test's in "
+        f"{durations.FILE.relative_to(REPOSITORY)}"
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("layers", nargs="*", metavar="LAYER", help=f"of {', '.join(LAYERS)}; all without one")
+    parser.add_argument("--changed", action="store_true", help="the layers whose sources differ from main's last commit")
     arguments, extra = parser.parse_known_args()
     if unknown := set(arguments.layers) - set(LAYERS):
         parser.error(f"no such layer: {', '.join(sorted(unknown))}; there are {', '.join(LAYERS)}")
-    return run(arguments.layers or list(LAYERS), [item for item in extra if item != "--"])
+    layers = arguments.layers or list(LAYERS)
+    if arguments.changed:
+        choice = changed.choose_changed(REPOSITORY)
+        layers = [layer for layer in layers if layer in choice.layers]
+        print(f"CHANGED: {', '.join(layers) or 'no layer'}: {choice.why}", flush=True)
+        if not layers:
+            return 0
+    return run(layers, [item for item in extra if item != "--"])
 
 
 if __name__ == "__main__":
