@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from local_estate.providers.schemas import Node, TypeSchema
@@ -32,12 +32,23 @@ def normalised(value: Any, normalise: Normalise = unchanged, path: str = "") -> 
     return normalise(path, value)
 
 
-def in_no_order(elements: list[Any]) -> list[Any]:
-    """A list whose order says nothing, in the one order it is compared in; left alone while a part of it is unknown."""
-    if has_unknown(elements):
-        return elements
+class Unordered(list[Any]):
+    """A list whose order says nothing, in the one order it is compared in. `places` are the elements' indices where they were written."""
+
+    def __init__(self, elements: Iterable[Any], places: Iterable[int]) -> None:
+        super().__init__(elements)
+        self.places = tuple(places)
+
+
+def in_no_order(elements: list[Any]) -> Unordered:
+    """`elements` as a list whose order says nothing."""
+    ordered = sorted(enumerate(elements), key=lambda each: _canonical(each[1]))
+    return Unordered((element for _, element in ordered), (place for place, _ in ordered))
+
+
+def _canonical(element: Any) -> str:
     # Objects come off the wire with their names in any order, so their representation would not do.
-    return sorted(elements, key=lambda each: json.dumps(each, sort_keys=True))
+    return json.dumps(element, sort_keys=True, default=repr)
 
 
 def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]]:
@@ -51,6 +62,8 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]
                 yield place, "DELETE"
             else:
                 yield from differences(old[name], new[name], place)
+    elif isinstance(old, Unordered) and isinstance(new, Unordered):
+        yield from _unordered_differences(old, new, path)
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             place = f"{path}[{index}]"
@@ -62,6 +75,28 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]
                 yield from differences(old[index], new[index], place)
     elif new is UNKNOWN or old != new or isinstance(old, bool) is not isinstance(new, bool):
         yield path, "UPDATE"
+
+
+def _unordered_differences(old: Unordered, new: Unordered, path: str) -> Iterator[tuple[str, Kind]]:
+    """What left and what came, each at the index where it was written: only there does the engine find its value.
+
+    One that left and one that came at the same index are told as a change of that element, part by part.
+    """
+    came = dict(zip(new.places, new, strict=True))
+    left: dict[int, Any] = {}
+    for place, element in zip(old.places, old, strict=True):
+        same = next((at for at, each in came.items() if not has_unknown(each) and each == element), None)
+        if same is None:
+            left[place] = element
+        else:
+            del came[same]
+    for place in sorted({*left, *came}):
+        if place not in left:
+            yield f"{path}[{place}]", "ADD"
+        elif place not in came:
+            yield f"{path}[{place}]", "DELETE"
+        else:
+            yield from differences(left[place], came[place], f"{path}[{place}]")
 
 
 def _below(path: str, name: str) -> str:

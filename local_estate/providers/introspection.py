@@ -45,7 +45,7 @@ def tokens(package: str) -> dict[str, tuple[str, str]]:
 
 
 def describe(package: str, token: str) -> Node:
-    """One type: `inputs`, `required`, `outputs`, `secretInputs`, `secretOutputs`, `replaceOnChanges`, `defs` of nested objects."""
+    """One type: `inputs`, `required`, `outputs`, secret and replacing ones, and the nested objects of both in `defs` and `outputDefs`."""
     import pulumi._types as pulumi_types
 
     module_name, class_name = tokens(package)[token]
@@ -58,8 +58,20 @@ def describe(package: str, token: str) -> Node:
     root = definitions.pop(args.__name__)
     to_wire = pulumi_types.resource_py_to_pulumi_names(resource)
     facts = _facts(resource, {**to_wire, **pulumi_types.input_type_py_to_pulumi_names(args)})
-    outputs = sorted({to_wire.get(name, name) for name in pulumi_types.resource_types(resource)} | set(to_wire.values()))
-    return {"token": token, "inputs": root["properties"], "required": root["required"], "outputs": outputs, **facts, "defs": definitions}
+    shapes: dict[str, Node] = {}
+    outputs: Node = {
+        to_wire.get(name, name): _output_node(annotation, shapes) for name, annotation in pulumi_types.resource_types(resource).items()
+    }
+    outputs = {name: outputs.get(name, {"type": "any"}) for name in sorted({*outputs, *to_wire.values()})}
+    return {
+        "token": token,
+        "inputs": root["properties"],
+        "required": root["required"],
+        "outputs": outputs,
+        **facts,
+        "defs": definitions,
+        "outputDefs": shapes,
+    }
 
 
 def _defining_module(module_name: str, class_name: str) -> Any:
@@ -143,6 +155,37 @@ def _arm(annotation: Any, definitions: dict[str, Node]) -> Node:
     if inspect.isclass(annotation) and issubclass(annotation, (pulumi.Asset, pulumi.Archive)):
         return {"type": "asset"}
     return {"type": "any"}
+
+
+def _output_node(annotation: Any, shapes: dict[str, Node]) -> Node:
+    """Of a value that the service answers: which parts it has, for what a preview does not know of them."""
+    import pulumi._types as pulumi_types
+
+    arms = _arms(annotation)
+    if len(arms) != 1:
+        return {"type": "any"}
+    origin = typing.get_origin(arms[0])
+    if origin in (collections.abc.Sequence, list):
+        return {"type": "array", "items": _output_node(typing.get_args(arms[0])[0], shapes)}
+    if origin in (collections.abc.Mapping, dict):
+        return {"type": "map", "values": _output_node(typing.get_args(arms[0])[1], shapes)}
+    if arms[0] in _PRIMITIVES:
+        return {"type": _PRIMITIVES[arms[0]]}
+    if inspect.isclass(arms[0]) and pulumi_types.is_output_type(arms[0]):
+        _define_output(arms[0], shapes)
+        return {"type": "object", "ref": arms[0].__name__}
+    return {"type": "any"}
+
+
+def _define_output(shape: Any, shapes: dict[str, Node]) -> None:
+    import pulumi._types as pulumi_types
+
+    if shape.__name__ in shapes:
+        return
+    shapes[shape.__name__] = {}
+    names = {name: wire for name, wire, _ in pulumi_types._py_properties(shape)}
+    parts = pulumi_types.output_type_types(shape)
+    shapes[shape.__name__] = {names.get(name, name): _output_node(annotation, shapes) for name, annotation in parts.items()}
 
 
 def _define(args: Any, definitions: dict[str, Node]) -> None:

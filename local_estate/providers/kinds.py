@@ -69,8 +69,15 @@ class Kind(ABC):
         """Whether a change at this path (no list indices) needs a new object."""
 
     def foresee(self, inputs: Values) -> Values:
-        """Outputs of a creation that a preview already knows."""
+        """Outputs of a creation as a preview knows them; what is left out counts as unknown."""
         return dict(inputs)
+
+    def foresee_update(self, before: Values, inputs: Values, outputs: Values) -> Values:
+        """Outputs after an update as a preview knows them. `before` are the recorded inputs, `outputs` the recorded state.
+
+        As bridged Terraform providers: what the service decides stays as it is, what the program no longer states is unknown.
+        """
+        return {**{name: value for name, value in outputs.items() if name not in before or name in inputs}, **self.foresee(inputs)}
 
     @abstractmethod
     def create(self, operation: Operation, inputs: Values) -> tuple[str, Values]:

@@ -16,7 +16,7 @@ from local_estate.paths import REPOSITORY, Paths
 Node = Mapping[str, Any]
 
 # Part of the directory's name: raise it when what `introspection.py` writes changes.
-FORMAT = 1
+FORMAT = 2
 
 
 class UnknownType(LookupError):
@@ -25,16 +25,20 @@ class UnknownType(LookupError):
 
 @dataclass(frozen=True, kw_only=True)
 class TypeSchema:
-    """One resource type. `inputs` maps a wire name to its node: `{"type": …}` with `items`, `values` or `ref` into `definitions`."""
+    """One resource type. `inputs` maps a wire name to its node: `{"type": …}` with `items`, `values` or `ref` into `definitions`.
+
+    `outputs` does the same for what the service answers; its refs point into `shapes`, whose nodes are the parts themselves.
+    """
 
     token: str
     inputs: Mapping[str, Node]
     required: tuple[str, ...]
-    outputs: tuple[str, ...]
+    outputs: Mapping[str, Node]
     secret_inputs: frozenset[str]
     secret_outputs: frozenset[str]
     replace_on_changes: frozenset[str]
     definitions: Mapping[str, Mapping[str, Any]]
+    shapes: Mapping[str, Mapping[str, Node]]
 
     def properties_of(self, node: Node) -> Mapping[str, Node]:
         """The properties of an object node."""
@@ -51,11 +55,12 @@ def _schema(content: Mapping[str, Any]) -> TypeSchema:
         token=content["token"],
         inputs=content["inputs"],
         required=tuple(content["required"]),
-        outputs=tuple(content["outputs"]),
+        outputs=content["outputs"],
         secret_inputs=frozenset(content["secretInputs"]),
         secret_outputs=frozenset(content["secretOutputs"]),
         replace_on_changes=frozenset(content["replaceOnChanges"]),
         definitions=content["defs"],
+        shapes=content["outputDefs"],
     )
 
 

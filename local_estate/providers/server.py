@@ -214,10 +214,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._provider.creations.known(request.urn, request.id)
         inputs = wire.decode(request.news)
         outputs = wire.plain(wire.decode(request.olds))
-        if request.preview:
-            foreseen = {**outputs, **kind.foresee(wire.plain(inputs))}
-            return provider_pb2.UpdateResponse(properties=_state(foreseen, inputs, kind.schema))
         before = wire.plain(wire.decode(request.old_inputs))
+        if request.preview:
+            foreseen = kind.foresee_update(before, wire.plain(inputs), outputs)
+            return provider_pb2.UpdateResponse(properties=_state(foreseen, inputs, kind.schema))
         updated = kind.update(self._operation(request), request.id, before, _known(inputs), outputs)
         return provider_pb2.UpdateResponse(properties=_state(updated, inputs, kind.schema))
 

@@ -119,7 +119,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
         "membership",
         MembershipArgs(
             account=_account_provider(settings.databricks.account_id),
-            workspace_id=workspace.workspace.workspace_id,
+            workspace_id=workspace.workspace_id,
             metastore_id=shared.metastore_id,
             group_ids=shared.group_ids,
             principal_ids=shared.principal_ids,
@@ -149,7 +149,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
         "governance",
         GovernanceArgs(
             workspace_provider=inside,
-            workspace_host=workspace.workspace.workspace_url,
+            workspace_host=workspace.workspace_url,
             workspace_resource_id=workspace.resource_id,
             warehouse=compute.warehouse,
             catalogs=catalogs,
@@ -224,8 +224,8 @@ def _private_endpoints(
 
 
 def _export(workspace: Workspace, catalogs: Catalogs, compute: Compute, jobs: Jobs, pipelines: Pipelines, artifact: Artifact) -> None:
-    pulumi.export("workspace_url", pulumi.Output.concat("https://", workspace.workspace.workspace_url))
-    pulumi.export("workspace_id", workspace.workspace.workspace_id)
+    pulumi.export("workspace_url", pulumi.Output.concat("https://", workspace.workspace_url))
+    pulumi.export("workspace_id", workspace.workspace_id)
     pulumi.export("workspace_resource_id", workspace.resource_id)
     pulumi.export("catalogs", catalogs.names)
     pulumi.export("landing_paths", catalogs.landing_paths)

@@ -120,6 +120,18 @@ def test_what_was_read_back_is_the_state_and_not_what_was_sent(engine: Engine) -
     assert isinstance(engine["workspace"]["workspaceId"], str)
 
 
+def test_what_the_program_looks_up_is_what_arm_shows_and_a_resource_that_is_not_there_is_named(engine: Engine) -> None:
+    found = engine.invoke(azure("databricks:getWorkspace"), resourceGroupName=GROUP, workspaceName=engine["workspace"]["name"])
+    assert found["workspaceId"] == engine["workspace"]["workspaceId"]
+    assert found["id"] == engine.id("workspace")
+    with pytest.raises(grpc.RpcError) as refused:
+        engine.invoke(azure("databricks:getWorkspace"), resourceGroupName=GROUP, workspaceName="dbw-none")
+    assert refused.value.details().endswith("Microsoft.Databricks/workspaces/dbw-none was not found")
+    with pytest.raises(grpc.RpcError) as refused:
+        engine.invoke(azure("databricks:getWorkspace"), resourceGroupName=GROUP)
+    assert refused.value.details() == "the look-up of a azure-native:databricks:Workspace needs workspaceName"
+
+
 def test_a_second_up_changes_nothing_and_letter_case_and_spaces_say_nothing(engine: Engine) -> None:
     engine.up(azure("resources:ResourceGroup"), "casing", resourceGroupName="rg-casing", location="Australia East")
     assert engine.up(azure("resources:ResourceGroup"), "casing", resourceGroupName="rg-casing", location="australiaeast") == "same"
@@ -199,7 +211,8 @@ def test_a_preview_passes_unknowns_on_and_calls_nothing(engine: Engine) -> None:
         addressPrefix="10.0.50.0/24",
         networkSecurityGroup={"id": UNKNOWN},
     )
-    assert outputs["name"] == "planned" and outputs["networkSecurityGroup"] == {"id": UNKNOWN}
+    assert outputs["name"] is UNKNOWN and outputs["addressPrefix"] == "10.0.50.0/24"
+    assert outputs["networkSecurityGroup"]["id"] is UNKNOWN
 
 
 def test_names_that_are_missing_are_made_once_and_kept(engine: Engine) -> None:

@@ -64,6 +64,11 @@ def _short(urn: str) -> str:
     return f"{kind.rsplit(':', 1)[-1]} {name}"
 
 
+# What ARM answers of a workspace and of its access connector, to whoever made them and to whoever looks them up.
+WORKSPACE = {"workspaceId": "42", "workspaceUrl": "adb-42.2.azuredatabricks.net"}
+IDENTITY = {"type": "SystemAssigned", "principalId": "connector-principal", "tenantId": "t"}
+
+
 @dataclass
 class FirstDeployment(mocks.Mocks):
     """Answers like providers that create: ids and outputs made from names."""
@@ -78,9 +83,9 @@ class FirstDeployment(mocks.Mocks):
         if self.preview:
             return None, outputs
         if args.typ == "azure-native:databricks:AccessConnector":
-            outputs["identity"] = {"type": "SystemAssigned", "principalId": "connector-principal", "tenantId": "t"}
+            outputs["identity"] = IDENTITY
         if args.typ == "azure-native:databricks:Workspace":
-            outputs |= {"workspaceId": "42", "workspaceUrl": "adb-42.2.azuredatabricks.net"}
+            outputs |= WORKSPACE
         if args.typ == "azure-native:keyvault:Vault":
             outputs["properties"] = {**outputs["properties"], "vaultUri": "https://kv.vault.azure.net/"}
         if args.typ == "databricks:index/servicePrincipal:ServicePrincipal":
@@ -95,7 +100,11 @@ class FirstDeployment(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> Any:
         if args.token == "databricks:index/getServicePrincipal:getServicePrincipal":
             return {**args.args, "id": "deployer-id", "displayName": "deployer"}
-        raise AssertionError(f"the program may not call {args.token} on a first preview")
+        if args.token == "azure-native:databricks:getWorkspace":
+            return WORKSPACE
+        if args.token == "azure-native:databricks:getAccessConnector":
+            return {"identity": IDENTITY}
+        raise AssertionError(f"the program may not call {args.token}")
 
 
 class Recorder(mocks.MockMonitor):

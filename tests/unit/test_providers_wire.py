@@ -52,7 +52,18 @@ def test_a_set_of_objects_compares_equal_in_any_order_of_its_elements_and_of_the
     for way in (one, other, [one[0], other[0]], [other[1], one[1]]):
         assert list(differences(in_no_order(one), in_no_order(way))) == []
     unknown = [manager, {**assigner, "principals": UNKNOWN}]
-    assert in_no_order(unknown) == unknown
+    assert dict(differences(in_no_order(one), in_no_order(unknown))) == {"[0]": "DELETE", "[1]": "ADD"}
+
+
+def test_what_left_and_what_came_into_a_set_is_told_where_it_was_written() -> None:
+    """Only at that index does the engine find the value that it shows."""
+    a, b, c = ({"principal": name, "privileges": in_no_order(["USE", "SELECT"])} for name in "abc")
+    assert dict(differences(in_no_order([a, b, c]), in_no_order([c, b]))) == {"[0]": "DELETE"}
+    assert dict(differences(in_no_order([c, b]), in_no_order([b, a, c]))) == {"[1]": "ADD"}
+    assert dict(differences(in_no_order([c, a]), in_no_order([b, c]))) == {"[0]": "ADD", "[1]": "DELETE"}
+    assert dict(differences(in_no_order([a, c]), in_no_order([b, c]))) == {"[0].principal": "UPDATE"}
+    fewer = {**a, "privileges": in_no_order(["SELECT"])}
+    assert dict(differences(in_no_order([c, a]), in_no_order([c, fewer]))) == {"[1].privileges[0]": "DELETE"}
 
 
 def test_differences_are_named_by_path_and_an_unknown_is_one() -> None:
@@ -77,11 +88,12 @@ SCHEMA = TypeSchema(
     token="t",
     inputs={"tags": {"type": "map", "values": {"type": "string"}}, "name": {"type": "string"}, "owner": {"type": "string"}},
     required=(),
-    outputs=("tags", "name", "owner", "id"),
+    outputs={name: {"type": "any"} for name in ("tags", "name", "owner", "id")},
     secret_inputs=frozenset(),
     secret_outputs=frozenset(),
     replace_on_changes=frozenset(),
     definitions={},
+    shapes={},
 )
 
 

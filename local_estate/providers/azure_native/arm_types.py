@@ -70,7 +70,7 @@ _STORAGE_NAMES = {
 
 ARM_TYPES: dict[str, ArmType] = {
     "azure-native:resources:ResourceGroup": ArmType(
-        path=_GROUP, api_version="2024-03-01", top=_TRACKED | {"managedBy"}, replaces=frozenset({"location"})
+        path=_GROUP, api_version="2024-03-01", top=_TRACKED | {"managedBy"}, replaces=frozenset({"location", "managedBy"})
     ),
     "azure-native:network:VirtualNetwork": ArmType(
         path=_provider(_VNET),
@@ -95,35 +95,46 @@ ARM_TYPES: dict[str, ArmType] = {
         path=_provider("Microsoft.Network/publicIPAddresses/{publicIpAddressName}"),
         api_version=_NETWORK,
         top=_TRACKED | {"sku", "zones", "extendedLocation", "id"},
-        replaces=frozenset({"location", "sku", "publicIPAddressVersion", "publicIPPrefix"}),
+        replaces=frozenset({"location", "sku", "publicIPAddressVersion", "publicIPPrefix", "publicIPAllocationMethod", "zones"}),
     ),
     "azure-native:network:NatGateway": ArmType(
         path=_provider("Microsoft.Network/natGateways/{natGatewayName}"),
         api_version=_NETWORK,
         top=_TRACKED | {"sku", "zones", "id"},
-        replaces=frozenset({"location", "zones"}),
+        replaces=frozenset({"location", "sku.name", "zones"}),
     ),
     "azure-native:network:PrivateEndpoint": ArmType(
         path=_provider(_ENDPOINT),
         api_version=_NETWORK,
         top=_TRACKED | {"extendedLocation", "id"},
-        replaces=frozenset({"location", "subnet"}),
+        replaces=frozenset({"location", "subnet", "customNetworkInterfaceName"}),
     ),
     "azure-native:network:PrivateDnsZoneGroup": ArmType(
         path=_provider(_ENDPOINT + "/privateDnsZoneGroups/{privateDnsZoneGroupName}"), api_version=_NETWORK, top=frozenset({"id", "name"})
     ),
-    "azure-native:privatedns:PrivateZone": ArmType(path=_provider(_ZONE), api_version="2024-06-01", top=_TRACKED),
+    "azure-native:privatedns:PrivateZone": ArmType(
+        path=_provider(_ZONE), api_version="2024-06-01", top=_TRACKED, replaces=frozenset({"location"})
+    ),
     "azure-native:privatedns:VirtualNetworkLink": ArmType(
         path=_provider(_ZONE + "/virtualNetworkLinks/{virtualNetworkLinkName}"),
         api_version="2024-06-01",
         top=_TRACKED,
-        replaces=frozenset({"virtualNetwork"}),
+        replaces=frozenset({"location", "virtualNetwork"}),
     ),
     "azure-native:storage:StorageAccount": ArmType(
         path=_provider(_ACCOUNT),
         api_version=_STORAGE,
         top=_TRACKED | {"sku", "kind", "identity", "extendedLocation"},
-        replaces=frozenset({"location", "isHnsEnabled"}),
+        replaces=frozenset(
+            {
+                "location",
+                "extendedLocation",
+                "isHnsEnabled",
+                "enableNfsV3",
+                "encryption.requireInfrastructureEncryption",
+                *(f"encryption.services.{service}.keyType" for service in ("blob", "file", "queue", "table")),
+            }
+        ),
         renamed=_STORAGE_NAMES,
     ),
     "azure-native:storage:BlobServiceProperties": ArmType(
@@ -133,33 +144,66 @@ ARM_TYPES: dict[str, ArmType] = {
         fixed_name="default",
     ),
     "azure-native:storage:BlobContainer": ArmType(
-        path=_provider(_ACCOUNT + "/blobServices/default/containers/{containerName}"), api_version=_STORAGE
+        path=_provider(_ACCOUNT + "/blobServices/default/containers/{containerName}"),
+        api_version=_STORAGE,
+        replaces=frozenset({"defaultEncryptionScope", "denyEncryptionScopeOverride", "immutableStorageWithVersioning.enabled"}),
     ),
     "azure-native:storage:ManagementPolicy": ArmType(
         path=_provider(_ACCOUNT + "/managementPolicies/{managementPolicyName}"), api_version=_STORAGE, fixed_name="default"
     ),
-    "azure-native:keyvault:Vault": ArmType(path=_provider(_VAULT), api_version="2024-11-01", top=_TRACKED, explicit_properties=True),
+    "azure-native:keyvault:Vault": ArmType(
+        path=_provider(_VAULT),
+        api_version="2024-11-01",
+        top=_TRACKED,
+        replaces=frozenset({"location", "properties.softDeleteRetentionInDays"}),
+        explicit_properties=True,
+    ),
     "azure-native:keyvault:Secret": ArmType(
         path=_provider(_VAULT + "/secrets/{secretName}"), api_version="2024-11-01", top=frozenset({"tags"}), explicit_properties=True
     ),
     "azure-native:databricks:Workspace": ArmType(
-        path=_provider("Microsoft.Databricks/workspaces/{workspaceName}"), api_version=_DATABRICKS, top=_TRACKED | {"sku"}
+        path=_provider("Microsoft.Databricks/workspaces/{workspaceName}"),
+        api_version=_DATABRICKS,
+        top=_TRACKED | {"sku"},
+        replaces=frozenset(
+            {
+                "location",
+                "computeMode",
+                "managedResourceGroupId",
+                "defaultCatalog.initialType",
+                "defaultCatalog.initialName",
+                *(
+                    f"parameters.{name}"
+                    for name in (
+                        "loadBalancerBackendPoolName",
+                        "loadBalancerId",
+                        "natGatewayName",
+                        "publicIpName",
+                        "requireInfrastructureEncryption",
+                        "storageAccountName",
+                        "vnetAddressPrefix",
+                    )
+                ),
+            }
+        ),
     ),
     "azure-native:databricks:AccessConnector": ArmType(
         path=_provider("Microsoft.Databricks/accessConnectors/{connectorName}"),
         api_version=_DATABRICKS,
         top=_TRACKED | {"identity"},
+        replaces=frozenset({"location"}),
         explicit_properties=True,
     ),
     "azure-native:authorization:RoleAssignment": ArmType(
         path="{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}",
         api_version="2022-04-01",
-        replaces=frozenset({"principalId"}),
+        replaces=frozenset({"principalId", "principalType", "roleDefinitionId", "delegatedManagedIdentityResourceId"}),
     ),
     "azure-native:operationalinsights:Workspace": ArmType(
         path=_provider("Microsoft.OperationalInsights/workspaces/{workspaceName}"),
         api_version="2023-09-01",
         top=_TRACKED | {"identity"},
+        replaces=frozenset({"location", "features.clusterResourceId"}),
     ),
     "azure-native:monitor:DiagnosticSetting": ArmType(
         path="{resourceUri}/providers/Microsoft.Insights/diagnosticSettings/{name}", api_version="2021-05-01-preview"

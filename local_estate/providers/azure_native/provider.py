@@ -11,7 +11,7 @@ from local_estate.providers.azure_native.arm_types import ARM_TYPES
 from local_estate.providers.azure_native.resource import ArmResource
 from local_estate.providers.failures import Refused
 from local_estate.providers.http import ARM, Credentials, Endpoints, Session, TokenSource
-from local_estate.providers.kinds import Kind, Provider, Values
+from local_estate.providers.kinds import Provider, Values
 from local_estate.providers.schemas import Schemas
 
 
@@ -22,7 +22,7 @@ class AzureNative(Provider):
     def __init__(self) -> None:
         super().__init__()
         self._schemas = Schemas("pulumi_azure_native", self.version, ARM_TYPES)
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, ArmResource] = {}
         self._endpoints = Endpoints()
         self._settings: dict[str, str] = {}
         self._connect({})
@@ -55,7 +55,7 @@ class AzureNative(Provider):
     def tokens(self) -> Sequence[str]:
         return tuple(ARM_TYPES)
 
-    def kind(self, token: str) -> Kind:
+    def kind(self, token: str) -> ArmResource:
         if token not in ARM_TYPES:
             raise Refused(f"the local estate does not support the resource type {token}", "NOT_FOUND")
         if token not in self._kinds:
@@ -65,6 +65,9 @@ class AzureNative(Provider):
         return self._kinds[token]
 
     def invoke(self, token: str, arguments: Values) -> Values:
+        kind = self._looked_up(token)
+        if kind is not None:
+            return kind.look_up(arguments)
         if token != "azure-native:authorization:getClientConfig":  # noqa: S105  a function's name
             raise Refused(f"the local estate does not support the function {token}", "NOT_FOUND")
         client = self._credentials.client_id
@@ -76,6 +79,12 @@ class AzureNative(Provider):
             "subscriptionId": self._credentials.subscription_id,
             "tenantId": self._credentials.tenant_id,
         }
+
+    def _looked_up(self, token: str) -> ArmResource | None:
+        """The type that `azure-native:databricks:getWorkspace` and its like read; None for other functions."""
+        package, _, function = token.rpartition(":")
+        resource = f"{package}:{function.removeprefix('get')}"
+        return self.kind(resource) if function.startswith("get") and resource in ARM_TYPES else None
 
     def _object_id(self) -> str:
         import base64

@@ -13,7 +13,7 @@ from local_estate.providers.checking import Failure
 from local_estate.providers.failures import MadeButNotReady, Refused, ReplyLost, ServiceError
 from local_estate.providers.http import Reply, Session
 from local_estate.providers.kinds import Kind, Naming, Operation, Values
-from local_estate.providers.schemas import TypeSchema
+from local_estate.providers.schemas import Node, TypeSchema
 from local_estate.providers.wire import UNKNOWN
 
 _POLL_SECONDS = 0.2
@@ -112,9 +112,29 @@ class ArmResource(Kind):
         return any(path == each or path.startswith(f"{each}.") for each in names)
 
     def foresee(self, inputs: Values) -> Values:
-        known = {name: value for name, value in inputs.items() if name in self.schema.outputs and not name.startswith("__")}
-        known["name"] = inputs.get(self._arm.name_input, UNKNOWN)
-        return known
+        """As the published provider: what the inputs state, everything else unknown, the name too unless an input is called so."""
+        return {
+            **{
+                name: self._foreseen(inputs.get(name, UNKNOWN), node)
+                for name, node in self.schema.outputs.items()
+                if name not in ("id", "urn")
+            },
+            "azureApiVersion": self._arm.api_version,
+        }
+
+    def foresee_update(self, before: Values, inputs: Values, outputs: Values) -> Values:
+        """Of what ARM answered before, name and location alone are known to stay; the id is the engine's to keep."""
+        return {**self.foresee(inputs), **{name: outputs[name] for name in ("name", "location") if name in outputs}}
+
+    def _foreseen(self, value: Any, node: Node) -> Any:
+        kind = node["type"]
+        if kind == "object" and isinstance(value, dict):
+            return {name: self._foreseen(value.get(name, UNKNOWN), part) for name, part in self.schema.shapes[node["ref"]].items()}
+        if kind == "map" and isinstance(value, dict):
+            return {name: self._foreseen(each, node["values"]) for name, each in value.items()}
+        if kind == "array" and isinstance(value, list):
+            return [self._foreseen(each, node["items"]) for each in value]
+        return value if kind not in ("object", "map", "array") else UNKNOWN
 
     # Operations
 
@@ -225,6 +245,17 @@ class ArmResource(Kind):
             return None
         recorded = outputs if "value" in (outputs.get("properties") or {}) else inputs
         return str(shown.get("id") or identifier), self._outputs(shown, recorded)
+
+    def look_up(self, arguments: Mapping[str, Any]) -> Values:
+        """What the SDK's `get…` function answers: the outputs with their id. Raises Refused where there is no such resource."""
+        missing = [name for name in self._path_names if name != "subscriptionId" and arguments.get(name) in (None, "")]
+        if missing:
+            raise Refused(f"the look-up of a {self.schema.token} needs {', '.join(missing)}", "INVALID_ARGUMENT")
+        identifier = self._identifier(arguments)
+        shown = self._shown(identifier)
+        if shown is None:
+            raise Refused(f"{identifier} was not found", "NOT_FOUND")
+        return {**self._outputs(shown, {}), "id": str(shown.get("id") or identifier)}
 
     def delete(self, operation: Operation, identifier: str, inputs: Values, outputs: Values) -> None:
         try:

@@ -6,21 +6,18 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.checking import Failure
 from local_estate.providers.databricks.names import snake
 from local_estate.providers.databricks.resource import DatabricksResource, Json
 from local_estate.providers.databricks.unity_catalog import UC
 from local_estate.providers.failures import Refused, ServiceError
 from local_estate.providers.kinds import Values
-from local_estate.providers.wire import UNKNOWN, has_unknown
+from local_estate.providers.wire import UNKNOWN
 
 
 def _privilege(value: Any) -> Any:
     return value.upper().replace(" ", "_") if isinstance(value, str) else value
-
-
-def _by(name: str) -> Any:
-    return lambda each: str(each.get(name)) if isinstance(each, dict) else ""
 
 
 class Grants(DatabricksResource):
@@ -62,9 +59,9 @@ class Grants(DatabricksResource):
 
     def normalise(self, path: str, value: Any) -> Any:
         if path == "grants.privileges":
-            value = sorted((_privilege(each) for each in value), key=str) if isinstance(value, list) else _privilege(value)
-        if path == "grants" and isinstance(value, list) and not has_unknown(value):
-            return sorted(value, key=_by("principal"))
+            value = in_no_order([_privilege(each) for each in value]) if isinstance(value, list) else _privilege(value)
+        if path == "grants" and isinstance(value, list):
+            return in_no_order(value)
         return value if path.startswith("grants") else super().normalise(path, value)
 
     def name_of(self, inputs: Values) -> str:
@@ -178,8 +175,8 @@ class Permissions(DatabricksResource):
     def normalise(self, path: str, value: Any) -> Any:
         if path == "objectType":
             return None
-        if path == "accessControls" and isinstance(value, list) and not has_unknown(value):
-            return sorted(value, key=lambda each: str(sorted((name, str(part).lower()) for name, part in each.items())))
+        if path == "accessControls" and isinstance(value, list):
+            return in_no_order(value)
         if path.startswith("accessControls.") and path.endswith("Name") and isinstance(value, str):
             return value.lower()
         return super().normalise(path, value)

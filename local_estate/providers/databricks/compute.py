@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.checking import Failure
 from local_estate.providers.databricks.names import to_api
 from local_estate.providers.databricks.resource import DatabricksResource, Json
@@ -82,7 +83,19 @@ class ClusterPolicy(DatabricksResource):
 
 
 class InstancePool(DatabricksResource):
-    replaced = frozenset({"nodeTypeId", "azureAttributes", "awsAttributes", "gcpAttributes", "diskSpec", "preloadedSparkVersions"})
+    replaced = frozenset(
+        {
+            "nodeTypeId",
+            "nodeTypeFlexibility",
+            "azureAttributes",
+            "awsAttributes",
+            "gcpAttributes",
+            "instancePoolFleetAttributes",
+            "diskSpec",
+            "enableElasticDisk",
+            "preloadedSparkVersions",
+        }
+    )
     defaults: ClassVar[Mapping[str, Any]] = {"enableElasticDisk": True, "minIdleInstances": 0, "idleInstanceAutoterminationMinutes": 60}
     computed = frozenset({"instancePoolId", "azureAttributes", "diskSpec"})
     derived = frozenset({"instancePoolId"})
@@ -149,7 +162,7 @@ class SqlEndpoint(DatabricksResource):
         if path == "tags" and isinstance(value, dict) and not value.get("customTags"):
             return None
         if path == "tags.customTags" and isinstance(value, list):
-            return sorted(value, key=lambda each: str(each.get("key")) if isinstance(each, dict) else "")
+            return in_no_order(value)
         return super().normalise(path, value)
 
     def _body(self, inputs: Values) -> Json:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.databricks.names import from_api, to_api
 from local_estate.providers.databricks.resource import DatabricksResource, Json
 from local_estate.providers.failures import ServiceError
 from local_estate.providers.kinds import Values
-from local_estate.providers.wire import has_unknown
 
 _JOBS = "/api/2.2/jobs"
 _PAGED = ("tasks", "job_clusters", "environments", "parameters")
@@ -42,8 +42,8 @@ _FILLED: Mapping[str, Sequence[Any]] = {
     "availability": ("ON_DEMAND_AZURE",),
 }
 _RUN_AS = ("servicePrincipalName", "userName", "groupName")
-# Lists whose order says nothing, and the key that identifies an element.
-_KEYED = {"tasks": "taskKey", "jobClusters": "jobClusterKey", "parameters": "name", "environments": "environmentKey"}
+# Lists whose order says nothing: a key identifies each element. A task's own `parameters` are arguments, in their order.
+_KEYED = frozenset({"tasks", "jobClusters", "environments", "dependsOns"})
 
 
 def _is_filled(last: str, value: Any) -> bool:
@@ -63,11 +63,8 @@ class Job(DatabricksResource):
         if isinstance(value, list):
             if not value:
                 return None
-            key = _KEYED.get(last) if last != "parameters" or path == "parameters" else None
-            if last == "dependsOns":
-                key = "taskKey"
-            if key and not has_unknown(value) and all(isinstance(each, dict) for each in value):
-                return sorted(value, key=lambda each: str(each.get(key)))
+            if last in _KEYED or path == "parameters":
+                return in_no_order(value)
         return super().normalise(path, value)
 
     def _settings(self, inputs: Mapping[str, Any]) -> Json:

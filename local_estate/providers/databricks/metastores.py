@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from local_estate.providers.changes import in_no_order
 from local_estate.providers.databricks.names import to_api
 from local_estate.providers.databricks.resource import DatabricksResource, DualResource, Json
 from local_estate.providers.databricks.unity_catalog import UC
@@ -21,7 +22,7 @@ class _OfAccountOrWorkspace(DualResource):
 class Metastore(_OfAccountOrWorkspace):
     autonamed = "name"
     input_only = frozenset({"forceDestroy", "api"})
-    replaced = frozenset({"storageRoot", "region"})
+    replaced = frozenset({"storageRoot"})  # upstream, a changed region is an update that sends nothing
     computed = frozenset({"owner", "storageRoot", "region", "deltaSharingOrganizationName", "defaultDataAccessConfigId"})
     derived = frozenset({"owner", "defaultDataAccessConfigId"})
     created: ClassVar[frozenset[str]] = frozenset({"name", "region", "storageRoot"})
@@ -152,7 +153,7 @@ class MwsPermissionAssignment(DatabricksResource):
         return f"/api/2.0/accounts/{self.connection.account_id}/workspaces/{workspace}/permissionassignments"
 
     def normalise(self, path: str, value: Any) -> Any:
-        return sorted(value) if path == "permissions" and isinstance(value, list) else super().normalise(path, value)
+        return in_no_order(value) if path == "permissions" and isinstance(value, list) else super().normalise(path, value)
 
     def name_of(self, inputs: Values) -> str:
         return f"{inputs['workspaceId']}|{inputs['principalId']}"

@@ -19,7 +19,14 @@ _RUN_AS = {"service_principal_name": "servicePrincipalName", "user_name": "userN
 
 class Pipeline(DatabricksResource):
     autonamed = "name"
-    replaced = frozenset({"storage", "catalog"})
+    replaced = frozenset(
+        {
+            "storage",
+            "catalog",
+            *(f"gatewayDefinition.{name}" for name in ("connectionId", "connectionName", "gatewayStorageCatalog", "gatewayStorageSchema")),
+            *(f"ingestionDefinition.{name}" for name in ("connectionName", "ingestFromUcForeignCatalog", "ingestionGatewayId")),
+        }
+    )
     input_only = frozenset({"allowDuplicateNames"})
     computed = _READ_ONLY | {"runAs", "expectedLastModified"}  # upstream: removal of run_as is no change
     defaults: ClassVar[Mapping[str, Any]] = {

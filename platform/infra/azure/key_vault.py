@@ -27,16 +27,21 @@ class KeyVaultArgs:
 
 
 class KeyVault(Component):
+    """`uri` follows from the name, so that it stays known while a change of the vault is previewed."""
+
     token = "lakehouse:azure:KeyVault"
     vault: keyvault.Vault
     reader: authorization.RoleAssignment
+    uri: str
 
     def __init__(self, name: str, args: KeyVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
+        vault_name = args.naming.azure("kv", args.role)
+        self.uri = f"https://{vault_name}.vault.azure.net/"
         self.vault = keyvault.Vault(
             args.role,
             resource_group_name=args.resource_group,
-            vault_name=args.naming.azure("kv", args.role),
+            vault_name=vault_name,
             properties={
                 "tenant_id": args.tenant_id,
                 "sku": {"family": "A", "name": "standard"},

@@ -27,13 +27,19 @@ class WorkspaceArgs:
 
 
 class Workspace(Component):
-    """`resource_id` is computed from names, so the Databricks provider is configured on the very first preview."""
+    """`resource_id` is computed from names, so the Databricks provider is configured on the very first preview.
+
+    `workspace_id`, `workspace_url` and the connector's principal are looked up once the resources exist: azure-native previews every answer
+    of ARM as unknown as soon as a tag of the resource changes, and what is bound to them would be previewed as replaced.
+    """
 
     token = "lakehouse:azure:Workspace"
     workspace: databricks.Workspace
     connector: databricks.AccessConnector
     lake_access: authorization.RoleAssignment
     resource_id: str
+    workspace_id: pulumi.Output[str]
+    workspace_url: pulumi.Output[str]
 
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -64,6 +70,9 @@ class Workspace(Component):
                 replace_on_changes=["parameters", "managedResourceGroupId", "computeMode"],
             ),
         )
+        looked_up = pulumi.InvokeOutputOptions(parent=self)
+        shown = databricks.get_workspace_output(resource_group_name=args.resource_group, workspace_name=self.workspace.name, opts=looked_up)
+        self.workspace_id, self.workspace_url = shown.workspace_id, shown.workspace_url
         self.connector = databricks.AccessConnector(
             "lake",
             resource_group_name=args.resource_group,
@@ -72,15 +81,18 @@ class Workspace(Component):
             tags=dict(args.tags),
             opts=self.child(),
         )
+        identity = databricks.get_access_connector_output(
+            resource_group_name=args.resource_group, connector_name=self.connector.name, opts=looked_up
+        ).identity
         subscription = f"/subscriptions/{naming.subscription_id}"
         self.lake_access = authorization.RoleAssignment(
             "lake",
             role_assignment_name=naming.guid("connector", "lake"),
             scope=args.lake.account.id,
-            principal_id=self.connector.identity.apply(lambda identity: identity.principal_id if identity else ""),
+            principal_id=identity.apply(lambda known: known.principal_id if known else ""),
             # Without the type, a principal that has not yet spread through Entra ID is refused as unknown.
             principal_type="ServicePrincipal",
             role_definition_id=f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{STORAGE_BLOB_DATA_CONTRIBUTOR}",
             opts=self.child(),
         )
-        self.register_outputs({"workspace_url": self.workspace.workspace_url})
+        self.register_outputs({"workspace_url": self.workspace_url})

@@ -66,7 +66,8 @@ class Account(Component):
             name=f"{args.organisation}-{args.region}",
             region=args.region,
             owner=OWNERS,
-            opts=self.child(provider=provider, protect=args.protect, depends_on=[owns]),
+            # The provider would take a changed region for an update, and do nothing.
+            opts=self.child(provider=provider, protect=args.protect, depends_on=[owns], replace_on_changes=["region"]),
         )
         self.group_ids = {name: group.id for name, group in groups.items()}
         self.register_outputs({"metastore_id": self.metastore.id})

@@ -25,14 +25,13 @@ class SecretScope(Component):
 
     def __init__(self, name: str, args: SecretScopeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        vault = args.key_vault.vault
         self.scope = databricks.SecretScope(
             args.scope,
             name=args.scope,
             backend_type="AZURE_KEYVAULT",
             keyvault_metadata={
-                "resource_id": vault.id,
-                "dns_name": vault.properties.apply(lambda properties: properties.vault_uri or ""),
+                "resource_id": args.key_vault.vault.id,
+                "dns_name": args.key_vault.uri,
             },
             opts=self.child(provider=args.workspace_provider, depends_on=[args.key_vault.reader]),
         )
