@@ -62,7 +62,7 @@ def main(catalog: str, size: int, batch: int, rounds: int) -> None:
         started = time.perf_counter()
         sums = write_batch(kept, MicroBatch(stream_id="bench", batch_id=number), TABLES, catalogs, run_id="bench")
         found.append(time.perf_counter() - started)
-        if not sums.written or sums.written != sums.rows_in:
+        if sums is None or not sums.written or sums.written != sums.rows_in:
             raise RuntimeError(f"every row of the batch is news, but {sums}")
     for dataset in datasets:
         spark.sql(f"DROP TABLE {catalogs.table(dataset)}")

@@ -37,6 +37,8 @@ def writer(tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> Callable
     def write(batch: DataFrame, batch_id: int) -> None:
         at = MicroBatch(stream_id=stream_id(batch.sparkSession, catalogs.checkpoint(tables.silver)), batch_id=batch_id)
         sums = write_batch(batch, at, tables, catalogs, run_id=run_id)
+        if sums is None:
+            return
         print(
             f"{catalogs.table(tables.silver).dotted}: {sums.rows_in} rows in = {sums.written} written + {sums.duplicate} duplicate "
             f"+ {sums.superseded} superseded + {sums.quarantined} quarantined",

@@ -39,9 +39,10 @@ class SilverTables:
         )
 
 
-def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals:
+def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> BatchTotals | None:
     """Writes account and figures, quarantine, history, then silver. A retry of the batch finds what was written and adds nothing to it.
 
+    None for a batch without a row: what VACUUM and ALTER TABLE commit makes a batch, too, though nobody delivered.
     Raises BatchStopped before it writes any of them.
     """
     silver, spark = tables.silver, batch.sparkSession
@@ -52,6 +53,8 @@ def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs
         rules = silver_rules(silver)
         account = accounting(rows, silver, rules, batch_id=at.batch_id, run_id=run_id)
         files = account.collect()
+        if not files:
+            return None
         sums = totals(files)
         hold_whole(spark, catalogs, found_stops(files, rules, silver), silver, at, run_id=run_id)
         append_once(recorded(files, account.drop(FAILED, EXAMPLES)), catalogs.table(tables.accounting), at)
