@@ -84,13 +84,14 @@ def test_a_table_follows_its_contract_to_a_new_version(
 
     assert migrate(spark, catalogs, migrations=()) == [
         "altered   spark_catalog.jarvis.service_silver: added plan_name, account_id may be null, comment of status, "
-        "contract.version = 1.1.0, constraint"
+        "constraint, contract.version = 1.1.0"
     ]
     assert migrate(spark, catalogs, migrations=()) == ["unchanged spark_catalog.jarvis.service_silver"]
     fields = {field.name: field for field in table(spark, place).schema.fields}
     assert fields["status"].metadata["comment"] == "What the service is"
     assert fields["account_id"].nullable
-    assert "PORTED" in _properties(spark, place)[ddl.CHECK_PROPERTY]
+    ((name, condition),) = ddl.checks(_properties(spark, place)).items()
+    assert (name, "PORTED" in condition) == ("contract_2", True)
 
 
 def test_delta_refuses_what_no_contract_allows_even_from_a_job_that_forgot_quarantine(
@@ -141,7 +142,7 @@ def test_an_existing_table_gets_the_constraint_that_its_contract_has_now(
     spark.sql(ddl.drop_check(place))
     monkeypatch.setattr("lakehouse.jobs.migrate.load_contracts", lambda: (silver,))
     assert migrate(spark, catalogs, migrations=()) == ["altered   spark_catalog.pega.case_silver: constraint"]
-    assert "IN_PROGRESS" in _properties(spark, "pega.case_silver")[ddl.CHECK_PROPERTY]
+    assert "IN_PROGRESS" in ddl.checks(_properties(spark, "pega.case_silver"))["contract"]
 
 
 def _properties(spark: SparkSession, name: str) -> dict[str, str]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from lakehouse.contracts import Column, DatasetContract, QualityRule
 from lakehouse.names import TableName
 
-# The one CHECK of a table, and the table property in which Delta keeps it.
-CHECK = "contract"
-CHECK_PROPERTY = f"delta.constraints.{CHECK}"
+# The CHECK of a table goes by one of two names: the new condition is added under the free one before the old one goes, so that no write
+# ever finds the table without. Delta keeps a CHECK in a table property.
+CHECKS = ("contract", "contract_2")
+VERSION = "contract.version"
 # The types Delta keeps bounds of, among those our contracts use.
 _WITH_STATISTICS = ("STRING", "TIMESTAMP", "DATE", "INT", "BIGINT", "DOUBLE", "DECIMAL")
 
@@ -42,7 +43,7 @@ def create_table(dataset: DatasetContract, table: TableName) -> str:
 def properties(dataset: DatasetContract) -> dict[str, str]:
     """Table properties that the contract gives: whose it is, which version the table has been brought to, and what the owner asks for."""
     about = {
-        "contract.version": dataset.version,
+        VERSION: dataset.version,
         "contract.owner": dataset.owner,
         "contract.key": ",".join(dataset.key),
         "delta.dataSkippingStatsColumns": ",".join(sought_columns(dataset)),
@@ -106,13 +107,40 @@ def _condition(column: Column, rule: QualityRule) -> str:
     return ""
 
 
-def add_check(table: TableName, condition: str) -> str:
+def checks(properties: Mapping[str, str]) -> dict[str, str]:
+    """The conditions that a table holds its rows to for its contract, by name, from its properties."""
+    found = {name: properties.get(f"delta.constraints.{name}", "") for name in CHECKS}
+    return {name: condition for name, condition in found.items() if condition}
+
+
+def replace_check(table: TableName, present: Mapping[str, str], wanted: str) -> list[str]:
+    """Statements that leave the table with the condition `wanted` alone (with none where it is empty), and never without one in between.
+
+    From any state that a run which broke off may have left: begun again they go on.
+    """
+    right = [name for name, condition in present.items() if wanted and _words(condition) == _words(wanted)][:1]
+    free = [name for name in CHECKS if name not in present][:1]
+    if not wanted or right:
+        return [drop_check(table, name) for name in present if name not in right]
+    if free:
+        return [add_check(table, wanted, free[0]), *(drop_check(table, name) for name in present)]
+    # Two conditions and neither is ours: two releases, the first of which broke off. One of them holds while ours comes.
+    first, second = CHECKS
+    return [drop_check(table, first), add_check(table, wanted, first), drop_check(table, second)]
+
+
+def _words(condition: str) -> str:
+    """Delta keeps a condition with blanks of its own."""
+    return "".join(condition.split())
+
+
+def add_check(table: TableName, condition: str, name: str = CHECKS[0]) -> str:
     """Delta looks at the rows that are there, too, so one constraint costs one scan."""
-    return f"ALTER TABLE {table} ADD CONSTRAINT {CHECK} CHECK ({condition})"
+    return f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({condition})"
 
 
-def drop_check(table: TableName) -> str:
-    return f"ALTER TABLE {table} DROP CONSTRAINT {CHECK}"
+def drop_check(table: TableName, name: str = CHECKS[0]) -> str:
+    return f"ALTER TABLE {table} DROP CONSTRAINT {name}"
 
 
 def set_comment(table: TableName, column: Column) -> str:

@@ -1,7 +1,12 @@
-"""Brings the tables to their contracts, then carries out the migrations that have not run."""
+"""Brings the tables to their contracts and carries out the migrations that have not run.
+
+In this order, so that a contract may ask more of rows than before: tables and columns; tags; migrations, which repair the rows that are
+there; the CHECK of each table; its version, which says that all of it is done. Killed anywhere, it goes on when it is run again.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,13 +31,17 @@ class ContractChanged(RuntimeError):
     """A table has a column of another type than its contract: no additive change, so a migration has to say how."""
 
 
+class ContractNotKept(RuntimeError):
+    """Rows of a table break the CHECK of their contract, so it cannot be put on: a migration has to repair them."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class Brought:
-    """What was done to one table, and whether a column is still of another type than the contract says."""
+class Shaped:
+    """A table with the columns of its contract: what that took. A `created` one has its CHECK already."""
 
     dataset: DatasetContract
-    line: str
-    mistyped: bool = False
+    created: bool
+    done: tuple[str, ...] = ()
 
 
 def main() -> None:
@@ -53,17 +62,14 @@ def migrate(
     """What was done, to each table in the order of the contracts and by each migration. Run again it changes nothing.
 
     `migrations` are the wheel's unless given. `tag` comes between, so that no row is in a table before what masks it; a metastore that has
-    no tags is given none. Raises ContractChanged and MigrationError; what was done until then stays done.
+    no tags is given none. Raises ContractChanged, ContractNotKept and MigrationError; what was done until then stays done.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tables = list(pool.map(lambda dataset: _bring_up(spark, dataset, catalogs), load_contracts()))
-    tagged = tag()
-    done = list(run_migrations(spark, catalogs, packaged() if migrations is None else migrations, run_id=run_id))
-    # Now, for a migration may be what gives a column its new type.
-    for table in tables:
-        if table.mistyped:
-            _refuse_mistyped(table.dataset, catalogs.table(table.dataset), _fields(spark, catalogs.table(table.dataset)))
-    return [*(table.line for table in tables), *tagged, *done]
+        tables = list(pool.map(lambda dataset: _shape(spark, dataset, catalogs), load_contracts()))
+        tagged = tag()
+        done = list(run_migrations(spark, catalogs, packaged() if migrations is None else migrations, run_id=run_id))
+        lines = list(pool.map(lambda table: _conclude(spark, table, catalogs), tables))
+    return [*lines, *tagged, *done]
 
 
 def tag_columns(spark: SparkSession, catalogs: Catalogs) -> list[str]:
@@ -100,17 +106,26 @@ def _recorded(done: Applied, record: TableName, run_id: str) -> str:
     return f"INSERT INTO {record} ({', '.join(values)}) VALUES ({', '.join(values.values())})"  # noqa: S608 names and literals are quoted
 
 
-def _bring_up(spark: SparkSession, dataset: DatasetContract, catalogs: Catalogs) -> Brought:
+def _shape(spark: SparkSession, dataset: DatasetContract, catalogs: Catalogs) -> Shaped:
     table = catalogs.table(dataset)
     fields = _fields(spark, table)
-    if not fields:
-        spark.sql(ddl.create_table(dataset, table))
-        if condition := ddl.check(dataset):
-            spark.sql(ddl.add_check(table, condition))
-        return Brought(dataset=dataset, line=f"created   {table.dotted}")
-    done = [*_bring_columns(spark, dataset, table, fields), *_bring_properties(spark, dataset, table)]
-    line = f"altered   {table.dotted}: {', '.join(done)}" if done else f"unchanged {table.dotted}"
-    return Brought(dataset=dataset, line=line, mistyped=bool(_mistyped(dataset, fields)))
+    if fields:
+        return Shaped(dataset=dataset, created=False, done=(*_bring_columns(spark, dataset, table, fields),))
+    spark.sql(ddl.create_table(dataset, table))
+    if condition := ddl.check(dataset):
+        spark.sql(ddl.add_check(table, condition))
+    return Shaped(dataset=dataset, created=True)
+
+
+def _conclude(spark: SparkSession, shaped: Shaped, catalogs: Catalogs) -> str:
+    """CHECK, then properties and version; the line that says what became of the table. Raises ContractChanged and ContractNotKept."""
+    dataset, table = shaped.dataset, catalogs.table(shaped.dataset)
+    if shaped.created:
+        return f"created   {table.dotted}"
+    # Read now, for a migration may be what gives a column its new type.
+    _refuse_mistyped(dataset, table, _fields(spark, table))
+    done = [*shaped.done, *_bring_properties(spark, dataset, table)]
+    return f"altered   {table.dotted}: {', '.join(done)}" if done else f"unchanged {table.dotted}"
 
 
 def _fields(spark: SparkSession, table: TableName) -> dict[str, StructField]:
@@ -140,23 +155,29 @@ def _bring_columns(spark: SparkSession, dataset: DatasetContract, table: TableNa
 
 def _bring_properties(spark: SparkSession, dataset: DatasetContract, table: TableName) -> Iterator[str]:
     present = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {table}").collect()}
+    if statements := ddl.replace_check(table, ddl.checks(present), ddl.check(dataset)):
+        for statement in statements:
+            _constrain(spark, dataset, table, statement)
+        yield "constraint"
+    # Last, the version among them: whoever reads it may rely on the rest.
     changed = {name: value for name, value in ddl.properties(dataset).items() if present.get(name) != value}
     if changed:
         spark.sql(ddl.set_properties(table, changed))
         yield ", ".join(f"{name} = {value}" for name, value in sorted(changed.items()))
-    check, wanted = present.get(ddl.CHECK_PROPERTY, ""), ddl.check(dataset)
-    if _words(check) == _words(wanted):
-        return
-    if check:
-        spark.sql(ddl.drop_check(table))
-    if wanted:
-        spark.sql(ddl.add_check(table, wanted))
-    yield "constraint"
 
 
-def _words(condition: str) -> str:
-    """Delta keeps a condition with blanks of its own."""
-    return "".join(condition.split())
+def _constrain(spark: SparkSession, dataset: DatasetContract, table: TableName, statement: str) -> None:
+    try:
+        spark.sql(statement)
+    except AnalysisException as error:
+        if error.getCondition() != "DELTA_NEW_CHECK_CONSTRAINT_VIOLATION":
+            raise
+        found = re.match(r"\[\w+\] (\d+) rows", str(error))
+        raise ContractNotKept(
+            f"{table.dotted}: {found[1] if found else 'some'} rows break a rule that contract {dataset.version} has and the table had not; "
+            "it keeps its CHECK and its version of before. Fix: a migration that repairs these rows (sql/migrations/README.md); "
+            f"they break {ddl.check(dataset)}"
+        ) from error
 
 
 def _mistyped(dataset: DatasetContract, fields: dict[str, StructField]) -> dict[str, str]:
