@@ -33,6 +33,10 @@ class BrokerDidNotStart(Exception):
     """The broker ended, or did not listen in time; the message carries the end of its log."""
 
 
+class BrokerPortTaken(BrokerDidNotStart):
+    """Somebody else has the port at which clients know the broker; the message names it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Broker:
     """A running broker and how to sign in to it."""
@@ -68,7 +72,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class KafkaBroker:
-    """The one broker of `paths.home`; its messages stay when it stops."""
+    """The one broker of `paths.home`; its messages stay when it stops, and so does its port: a stream that runs on finds it again."""
 
     paths: Paths
 
@@ -94,7 +98,7 @@ class KafkaBroker:
         return broker if MAIN in command and str(self._properties) in command else None
 
     def start(self, *, timeout: float = 60) -> Broker:
-        """Finds the running broker or starts one, detached. Raises BrokerDidNotStart, jars.ToolMissing."""
+        """Finds the running broker or starts one, detached. Raises BrokerDidNotStart (BrokerPortTaken is one), jars.ToolMissing."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _alone(self.folder / "start.lock"):
             if found := self.running():
@@ -102,6 +106,8 @@ class KafkaBroker:
             for attempt in (1, 2, 3):
                 try:
                     return self._start(timeout)
+                except BrokerPortTaken:
+                    raise
                 except BrokerDidNotStart as error:
                     # Between our asking the kernel for a free port and the broker's taking it, somebody else may have.
                     if attempt == 3 or _PORT_TAKEN not in str(error):
@@ -126,7 +132,9 @@ class KafkaBroker:
         return self.folder / "server.properties"
 
     def _start(self, timeout: float) -> Broker:
-        broker_port, controller_port = _free_ports()
+        kept = self._kept_port()
+        free_port, controller_port = _free_ports()
+        broker_port = kept or free_port
         password = self._password()
         data = self.folder / "data"
         properties = server_properties(data, broker_port=broker_port, controller_port=controller_port, password=password)
@@ -146,9 +154,31 @@ class KafkaBroker:
                 start_new_session=True,
             )
         self._wait(process, broker_port, at, timeout)
+        write_private(self._port, str(broker_port))
         broker = Broker(pid=process.pid, bootstrap_servers=f"127.0.0.1:{broker_port}", user=CLIENT, password=password)
         write_private(self._announcement, json.dumps(asdict(broker)))
         return broker
+
+    @property
+    def _port(self) -> Path:
+        return self.folder / "port"
+
+    def _kept_port(self) -> int | None:
+        """The port of the first start, None before it. Raises BrokerPortTaken where somebody has it."""
+        if not self._port.exists():
+            return None
+        port = int(self._port.read_text())
+        with socket.socket() as asked:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                asked.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise BrokerPortTaken(
+                    f"port {port}, at which streams know the Kafka broker of {self.paths.home}, is taken by another process: "
+                    f"{error.strerror}. Fix: end that process. Or delete {self._port}: the broker takes a free port, and each running "
+                    "stream has to be started again after `estate stream` has put the new address into its secret"
+                ) from None
+        return port
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local_estate.kafka.broker import LOCK, KafkaBroker
+import pytest
+
+from local_estate.kafka.broker import LOCK, BrokerPortTaken, KafkaBroker
 from local_estate.kafka.configuration import server_properties, write_private
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.spark.jars import locked_jars
@@ -40,6 +43,18 @@ def test_a_process_that_took_a_killed_brokers_number_is_no_broker(tmp_path: Path
     write_private(kafka.folder / "broker.json", json.dumps(announced))
     assert kafka.running() is None
     assert kafka.stop() is False
+
+
+def test_a_broker_whose_port_somebody_took_is_not_started_at_another(tmp_path: Path) -> None:
+    kafka = KafkaBroker(Paths(repository=REPOSITORY, tools=tmp_path, home=tmp_path))
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        port = stranger.getsockname()[1]
+        write_private(kafka.folder / "port", str(port))
+        said = rf"port {port}, at which streams know the Kafka broker of .*, is taken by another process: .*\. Fix: end that process\. Or"
+        with pytest.raises(BrokerPortTaken, match=said):
+            kafka.start()
 
 
 def test_the_lock_names_every_jar_once() -> None:
