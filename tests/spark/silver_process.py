@@ -1,6 +1,6 @@
-"""Silver's stream of cmdm as a process of its own, to be killed: `python -m tests.spark.silver_process FOLDER ROWS`.
+"""Silver's stream of cmdm as a process of its own, to be killed: `python -m tests.spark.silver_process FOLDER WAREHOUSE`.
 
-Tables and checkpoints live below FOLDER, so that the next process goes on with them; the first also fills bronze with ROWS rows.
+Its tables are in WAREHOUSE, its checkpoint is below FOLDER, so that another process can go on with them.
 """
 
 from __future__ import annotations
@@ -11,46 +11,35 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lakehouse import ddl
 from lakehouse.contracts import contract
 from lakehouse.ingest.bronze import bronze_rows
 from lakehouse.jobs.silver import writer
 from lakehouse.quality.rule_results import RESULTS
 from lakehouse.schema import declared_names
 from lakehouse.silver.batch import SilverTables
+from tests.spark.found_tables import find_tables
 from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, local_session
 
+TABLES = SilverTables.of("cmdm")
 
-def main(folder: Path, rows: int) -> None:
+
+def main(folder: Path, warehouse: Path) -> None:
     catalogs = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=folder)
-    tables = SilverTables.of("cmdm")
-    with local_session(folder / "warehouse") as spark:
-        if create_tables(spark, catalogs):
-            land(spark, catalogs, rows)
-        stream = spark.readStream.table(catalogs.table(tables.bronze).dotted).writeStream
-        query = stream.foreachBatch(writer(tables, catalogs, run_id="test")).trigger(availableNow=True)
-        query.option("checkpointLocation", catalogs.checkpoint(tables.silver)).start().awaitTermination()
+    written = (TABLES.bronze, TABLES.quarantine, TABLES.silver, contract("cmdm.customer_history"), TABLES.accounting, contract(RESULTS))
+    with local_session(warehouse) as spark:
+        find_tables(spark, catalogs, written)
+        to_silver(spark, catalogs)
 
 
-def create_tables(spark: SparkSession, catalogs: LocalCatalogs) -> bool:
-    """Names end with the session, files stay: a table whose files are there is found again. True where they were not."""
-    new = False
-    tables = SilverTables.of("cmdm")
-    written = (tables.bronze, tables.quarantine, tables.silver, contract("cmdm.customer_history"), tables.accounting, contract(RESULTS))
-    for dataset in written:
-        spark.sql(f"CREATE SCHEMA IF NOT EXISTS {dataset.schema_name}")
-        folder = catalogs.folder / "warehouse" / f"{dataset.schema_name}.db" / dataset.table_name
-        place = f"USING DELTA LOCATION '{folder}'"
-        there = (folder / "_delta_log").exists()
-        made = ddl.create_table(dataset, catalogs.table(dataset)).replace("USING DELTA", place, 1)
-        spark.sql(f"CREATE TABLE {catalogs.table(dataset)} {place}" if there else made)
-        new = new or not there
-    return new
+def to_silver(spark: SparkSession, catalogs: LocalCatalogs) -> None:
+    stream = spark.readStream.table(catalogs.table(TABLES.bronze).dotted).writeStream
+    query = stream.foreachBatch(writer(TABLES, catalogs, run_id="test")).trigger(availableNow=True)
+    query.option("checkpointLocation", catalogs.checkpoint(TABLES.silver)).start().awaitTermination()
 
 
 def land(spark: SparkSession, catalogs: LocalCatalogs, rows: int) -> None:
-    """Customers, of whom every tenth has no e-mail address that is one."""
-    bronze = contract("cmdm.cmdm_bronze")
+    """Customers in bronze, of whom every tenth has no e-mail address that is one."""
+    bronze = TABLES.bronze
     number = F.col("id").cast("string")
     given = {
         "customer_id": F.concat(F.lit("C"), number),
@@ -66,4 +55,4 @@ def land(spark: SparkSession, catalogs: LocalCatalogs, rows: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

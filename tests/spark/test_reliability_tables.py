@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -19,18 +20,19 @@ from lakehouse.contracts import contract
 from lakehouse.jobs.gold import start_history
 from lakehouse.maintenance.upkeep import maintain
 from local_estate.paths import REPOSITORY
-from tests.spark.customer_days import HISTORY, SILVER, Cmdm, change
-from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, spark
-from tests.spark.silver_process import create_tables
+from tests.spark.customer_days import HISTORY, QUARANTINE, SILVER, Cmdm, change
+from tests.spark.found_tables import forget, warehouse_of
+from tests.spark.lakehouse_fixtures import CATALOG, LocalCatalogs, catalogs, one, spark, table
+from tests.spark.silver_process import land, to_silver
 
 __all__ = ["catalogs", "spark"]
-ROWS = 10_000
+ROWS = 5_000
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
+def start(folder: Path, warehouse: Path) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workloads")])
-    with (folder / "output").open("ab") as output:
-        command = [sys.executable, "-m", "tests.spark.silver_process", str(folder), str(ROWS)]
+    with (folder / "output").open("wb") as output:
+        command = [sys.executable, "-m", "tests.spark.silver_process", str(folder), str(warehouse)]
         environment = {**os.environ, "PYTHONPATH": path}
         return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, start_new_session=True)
 
@@ -43,9 +45,13 @@ def commits(table: Path) -> list[Path]:
     return sorted(file for file in (table / "_delta_log").glob("*.json"))
 
 
-def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody_reads(spark: SparkSession, tmp_path: Path) -> None:
-    silver = tmp_path / "warehouse" / "cmdm.db" / "customer_silver"
-    process = start(tmp_path)
+def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody_reads(
+    spark: SparkSession, catalogs: LocalCatalogs, tmp_path: Path
+) -> None:
+    warehouse = warehouse_of(spark)
+    silver = warehouse / "cmdm.db" / "customer_silver"
+    land(spark, catalogs, ROWS)
+    process = start(tmp_path, warehouse)
     # Silver is written last: its first data file is there, its commit is not.
     until = time.monotonic() + 240
     while not data_files(silver):
@@ -59,34 +65,26 @@ def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody
     # What a kill leaves when it hits while the log is written.
     leftover = silver / "_delta_log" / f".{len(committed):020d}.json.0f5e.tmp"
     leftover.write_text('{"add":{"path":"part-0')
+    forget(spark)
 
     def rows(name: str) -> int:
-        return spark.read.format("delta").load(f"{tmp_path}/warehouse/{name.replace('.', '.db/')}").count()
+        return table(spark, name).count()
 
     whole, broken = ROWS - ROWS // 10, ROWS // 10
-    assert (rows(SILVER), rows(HISTORY), rows("cmdm.cmdm_quarantine")) == (0, whole, broken)
+    assert (rows(SILVER), rows(HISTORY), rows(QUARANTINE)) == (0, whole, broken)
 
-    again = start(tmp_path)
-    assert again.wait(240) == 0, (tmp_path / "output").read_text()[-3000:]
-    assert (rows(SILVER), rows(HISTORY), rows("cmdm.cmdm_quarantine")) == (whole, whole, broken)
-    account = spark.read.format("delta").load(f"{tmp_path}/warehouse/platform.db/batch_accounting")
+    # The next process that runs the stream is this one.
+    to_silver(spark, catalogs)
+    assert (rows(SILVER), rows(HISTORY), rows(QUARANTINE)) == (whole, whole, broken)
+    account = table(spark, "platform.batch_accounting")
     sums = one(account.selectExpr("count(*)", "sum(rows_in)", "sum(rows_written)", "sum(rows_quarantined)"))
     assert tuple(sums) == (1, ROWS, whole, broken)
-    keys = spark.read.format("delta").load(str(silver)).select("customer_id").distinct().count()
-    assert keys == whole
+    assert table(spark, SILVER).select("customer_id").distinct().count() == whole
 
     # The files that nobody refers to go with the first VACUUM past their retention.
     for file in orphans:
         os.utime(file, (time.time() - 8 * 86_400,) * 2)
-    tables = LocalCatalogs(raw=CATALOG, curated=CATALOG, marts=CATALOG, ai=CATALOG, folder=tmp_path)
-    for schema in ("cmdm", "platform"):
-        spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
-    try:
-        create_tables(spark, tables)
-        maintain(spark, tables, contract(SILVER), retention_hours=168)
-    finally:
-        for schema in ("cmdm", "platform"):
-            spark.sql(f"DROP SCHEMA {schema} CASCADE")
+    maintain(spark, catalogs, contract(SILVER), retention_hours=168)
     assert not [file for file in orphans if file.exists()]
     assert rows(SILVER) == whole
 
@@ -94,11 +92,6 @@ def test_a_writer_killed_in_the_middle_of_its_commit_leaves_nothing_that_anybody
 @pytest.fixture
 def cmdm(spark: SparkSession, catalogs: LocalCatalogs) -> Cmdm:
     return Cmdm(spark, catalogs)
-
-
-def forget(spark: SparkSession) -> None:
-    """As on a cluster that has just started: nothing of any table is cached."""
-    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 def cut(file: Path) -> None:
@@ -154,7 +147,7 @@ def test_a_cut_commit_stops_every_reader_and_the_runbook_brings_the_table_back(c
     assert cmdm.customers() == {"C1", "C2"}
     for _ in range(lost):
         spark.sql(f"ALTER TABLE {CATALOG}.{SILVER} SET TBLPROPERTIES ('restored.from' = '{n}')")
-    cmdm.backfill("restore")
+    cmdm.backfill("restore", first=date(2025, 6, 2))
     assert changed(spark, tmp_path / "follower") == {"C1", "C3"}
     start_history(spark, cmdm.catalogs).awaitTermination()
     assert cmdm.whole() == before
