@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import runpy
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -89,29 +89,97 @@ def judge(spark: SparkSession, system: str, *changes: Mapping[str, str | None]) 
     return prepared(rows, of_system(system, Kind.BRONZE), of_system(system, Kind.SILVER)).collect()
 
 
-def errors(spark: SparkSession, system: str, **change: str | None) -> list[str]:
-    return list(judge(spark, system, change)[0]["_errors"])
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A good row of the system with a change, and what it must become: values by column; errors are none unless it names some."""
+
+    system: str
+    change: Mapping[str, str | None] = field(default_factory=dict)
+    becomes: Mapping[str, object] = field(default_factory=dict)
+
+
+def broken(system: str, reason: str, **change: str) -> Case:
+    return Case(system=system, change=change, becomes={"_errors": [reason]})
+
+
+NO_UTF_8, NO_TIME = "row: is not valid UTF-8 text", "updated_ts: is not an ISO 8601 time with offset"
+NO_STATUS = "status: is not one of ACTIVE, PENDING, SUSPENDED, CANCELLED"
+NO_PHONE = {"phone": "call my wife", "_warnings": ["phone: is no Australian phone number"]}
+NOT_OF_STATE, NO_POSTCODE = ["postcode: is no postcode of the state"], ["postcode: does not match ^[0-9]{4}$"]
+# What a postcode of the Northern Territory is kept as, and its errors.
+POSTCODES: dict[str, tuple[str, list[str]]] = {
+    "20000": ("20000", NO_POSTCODE),
+    "80": ("80", NO_POSTCODE),
+    "200": ("200", NO_POSTCODE),
+    " 872 ": ("0872", []),
+    "2000": ("2000", NOT_OF_STATE),
+    "08 00": ("08 00", NO_POSTCODE),
+}
+SPELLINGS = (
+    "0412 345 678",
+    "+61412345678",
+    "+61 412 345 678",
+    "61412345678",
+    "412345678",
+    "(04) 1234-5678",
+    "0061 412345678",
+    "+61 (0)412 345 678",
+)
+CASES: dict[str, Case] = {
+    **{f"a good row of {system}": Case(system=system) for system in GOOD},
+    "an address is spelled one way and gets its lost zero back": Case(
+        system="amdm", becomes={"state": "NT", "postcode": "0800", "full_address": "1 GEORGE ST DARWIN CITY NT 0800"}
+    ),
+    **{
+        f"no other postcode is padded or cut: {given!r}": Case(
+            system="amdm", change={"post_cd": given}, becomes={"postcode": kept[0], "_errors": kept[1]}
+        )
+        for given, kept in POSTCODES.items()
+    },
+    **{
+        f"a phone number has one form: {spelled}": Case(system="cmdm", change={"phone": spelled}, becomes={"phone": "+61412345678"})
+        for spelled in SPELLINGS
+    },
+    "a phone that is none is kept with a warning": Case(system="cmdm", change={"phone": "call my wife"}, becomes=NO_PHONE),
+    "another status": broken("jarvis", NO_STATUS, status="Zombie"),
+    "a status of one MiB": broken("jarvis", NO_STATUS, status="x" * 2**20),
+    "a start to come": broken("jarvis", "start_dt: is in the future", start_dt="2025-06-04"),
+    # Ingested 2025-06-02 18:30 UTC, which is the morning of the third in Sydney.
+    "a start today in Sydney is not to come": Case(system="jarvis", change={"start_dt": "2025-06-03"}),
+    "a date of another form": broken("jarvis", "start_dt: is not a date yyyy-MM-dd", start_dt="31/01/2024"),
+    "a blank key": broken("jarvis", "service_id: is required", service_id="  "),
+    "nothing at all": Case(
+        system="jarvis",
+        change=dict.fromkeys(GOOD["jarvis"]),
+        becomes={"_errors": [f"{name}: is required" for name in ("service_id", "account_id", "status", "start_dt", "updated_ts")]},
+    ),
+    "a postcode of another state": broken("amdm", "postcode: is no postcode of the state", post_cd="3000"),
+    "an e-mail without a domain": broken("cmdm", "email: is no e-mail address", email="a@b"),
+    "a time without offset": broken("cmdm", NO_TIME, updated_ts="2025-06-02T10:00"),
+    "a time that is a date": broken("cmdm", NO_TIME, updated_ts="2025-06-02"),
+    "a number in words": broken("pega", "handle_time_minutes: is not of type INT", handle_time_minutes="many"),
+    "NaN": broken("pega", "handle_time_minutes: is not of type INT", handle_time_minutes="NaN"),
+    "resolved before it began": broken("pega", "resolved_ts: is before created_ts", resolved_ts="2024-01-01T00:00:00Z"),
+    "a replacement character": broken("sfdc", NO_UTF_8, first_name="Ren\ufffd"),
+    "a NUL": broken("sfdc", NO_UTF_8, first_name="Re\0n"),
+    "a corrupt record": broken("sfdc", "row: cannot be parsed", _corrupt_record="{"),
+}
 
 
 def test_contracts_name_exactly_the_rules_that_exist() -> None:
     assert set(RULES) == NAMED
 
 
-def test_good_rows_of_every_system_have_no_error(spark: SparkSession) -> None:
+def test_each_value_is_kept_mended_or_an_error_that_names_its_column(spark: SparkSession) -> None:
+    wrong: list[tuple[str, str, object, object]] = []
     for system in GOOD:
-        assert errors(spark, system) == [], system
-
-
-def test_an_address_is_spelled_one_way_and_gets_its_lost_zero_back(spark: SparkSession) -> None:
-    row = judge(spark, "amdm", {})[0]
-    assert (row["state"], row["postcode"], row["full_address"]) == ("NT", "0800", "1 GEORGE ST DARWIN CITY NT 0800")
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"), [("20000", "20000"), ("80", "80"), ("200", "200"), (" 872 ", "0872"), ("2000", "2000"), ("08 00", "08 00")]
-)
-def test_no_other_postcode_is_padded_or_cut(spark: SparkSession, given: str, kept: str) -> None:
-    assert judge(spark, "amdm", {"post_cd": given})[0]["postcode"] == kept
+        cases = {name: case for name, case in CASES.items() if case.system == system}
+        judged = judge(spark, system, *[{"source_file": name, **case.change} for name, case in cases.items()])
+        assert sorted(row["_source_file"] for row in judged) == sorted(cases)
+        for row in judged:
+            expected = {"_errors": [], **cases[row["_source_file"]].becomes}
+            wrong += [(row["_source_file"], column, row[column], value) for column, value in expected.items() if row[column] != value]
+    assert wrong == []
 
 
 def test_addresses_that_differ_in_where_a_part_stands_have_different_hashes(spark: SparkSession) -> None:
@@ -125,65 +193,9 @@ def test_addresses_that_differ_in_where_a_part_stands_have_different_hashes(spar
     assert len({row["address_hash"] for row in rows}) == 3
 
 
-@pytest.mark.parametrize(
-    "spelled",
-    [
-        "0412 345 678",
-        "+61412345678",
-        "+61 412 345 678",
-        "61412345678",
-        "412345678",
-        "(04) 1234-5678",
-        "0061 412345678",
-        "+61 (0)412 345 678",
-    ],
-)
-def test_a_phone_number_has_one_form_however_it_is_spelled(spark: SparkSession, spelled: str) -> None:
-    assert judge(spark, "cmdm", {"phone": spelled})[0]["phone"] == "+61412345678"
-
-
-def test_a_phone_that_is_none_is_kept_with_a_warning(spark: SparkSession) -> None:
-    row = judge(spark, "cmdm", {"phone": "call my wife"})[0]
-    assert (row["phone"], row["_errors"], row["_warnings"]) == ("call my wife", [], ["phone: is no Australian phone number"])
-
-
 def test_the_same_person_has_the_same_hashes_in_cmdm_and_sfdc(spark: SparkSession) -> None:
     person = {"email": "ANN@example.com", "phone": "0412345678"}
     assert judge(spark, "cmdm", person)[0]["email_hash"] == judge(spark, "sfdc", {**person, "email": " ann@Example.com"})[0]["email_hash"]
-
-
-@pytest.mark.parametrize(
-    ("system", "change", "reason"),
-    [
-        ("jarvis", {"status": "Zombie"}, "status: is not one of ACTIVE, PENDING, SUSPENDED, CANCELLED"),
-        ("jarvis", {"start_dt": "2025-06-04"}, "start_dt: is in the future"),
-        ("jarvis", {"start_dt": "31/01/2024"}, "start_dt: is not a date yyyy-MM-dd"),
-        ("jarvis", {"service_id": "  "}, "service_id: is required"),
-        ("amdm", {"post_cd": "3000"}, "postcode: is no postcode of the state"),
-        ("cmdm", {"email": "a@b"}, "email: is no e-mail address"),
-        ("cmdm", {"updated_ts": "2025-06-02T10:00"}, "updated_ts: is not an ISO 8601 time with offset"),
-        ("cmdm", {"updated_ts": "2025-06-02"}, "updated_ts: is not an ISO 8601 time with offset"),
-        ("pega", {"handle_time_minutes": "many"}, "handle_time_minutes: is not of type INT"),
-        ("pega", {"resolved_ts": "2024-01-01T00:00:00Z"}, "resolved_ts: is before created_ts"),
-        ("sfdc", {"first_name": "Ren\ufffd"}, "row: is not valid UTF-8 text"),
-        ("sfdc", {"_corrupt_record": "{"}, "row: cannot be parsed"),
-        ("sfdc", {"first_name": "Re\0n"}, "row: is not valid UTF-8 text"),
-        ("pega", {"handle_time_minutes": "NaN"}, "handle_time_minutes: is not of type INT"),
-        pytest.param("jarvis", {"status": "x" * 2**20}, "status: is not one of ACTIVE, PENDING, SUSPENDED, CANCELLED", id="one MiB"),
-    ],
-)
-def test_a_broken_value_is_one_error_that_names_the_column(spark: SparkSession, system: str, change: dict[str, str], reason: str) -> None:
-    assert errors(spark, system, **change) == [reason]
-
-
-def test_a_service_that_starts_today_in_sydney_is_not_in_the_future(spark: SparkSession) -> None:
-    # Ingested 2025-06-02 18:30 UTC, which is the morning of the third in Sydney.
-    assert errors(spark, "jarvis", start_dt="2025-06-03") == []
-
-
-def test_a_row_without_anything_says_everything_that_is_missing(spark: SparkSession) -> None:
-    found = errors(spark, "jarvis", **dict.fromkeys(GOOD["jarvis"]))
-    assert found == [f"{name}: is required" for name in ("service_id", "account_id", "status", "start_dt", "updated_ts")]
 
 
 def outcomes(spark: SparkSession, rows: DataFrame, target: DataFrame | None = None) -> list[tuple[object, ...]]:
@@ -206,20 +218,21 @@ CHANGES: list[dict[str, str | None]] = [
 
 
 def test_the_latest_row_wins_equal_ones_are_duplicates_older_ones_superseded_in_any_order_of_arrival(spark: SparkSession) -> None:
-    expected = sorted(
-        [
-            ("C1", "+61400000001", "00:00", "superseded"),
-            ("C1", "+61400000002", "01:00", "superseded"),
-            ("C1", "+61400000003", "02:00", "duplicate"),
-            ("C1", "+61400000003", "02:00", "written"),
-            ("C1", "+61291234567", "03:00", "quarantined"),
-        ],
-        key=repr,
-    )
+    expected = [
+        ("+61400000001", "00:00", "superseded"),
+        ("+61400000002", "01:00", "superseded"),
+        ("+61400000003", "02:00", "duplicate"),
+        ("+61400000003", "02:00", "written"),
+        ("+61291234567", "03:00", "quarantined"),
+    ]
+    rows = []
     for seed in range(3):
-        shuffled = [{**GOOD["cmdm"], **change} for change in CHANGES]
+        shuffled = [{**GOOD["cmdm"], **change, "customer_id": f"C{seed}"} for change in CHANGES]
         random.Random(seed).shuffle(shuffled)
-        assert outcomes(spark, bronze(spark, "cmdm", *shuffled)) == expected
+        rows += shuffled
+    assert outcomes(spark, bronze(spark, "cmdm", *rows)) == sorted(
+        [(f"C{seed}", *each) for seed in range(3) for each in expected], key=repr
+    )
 
 
 def test_two_rows_of_one_moment_have_the_same_winner_in_either_order(spark: SparkSession) -> None:
@@ -229,10 +242,11 @@ def test_two_rows_of_one_moment_have_the_same_winner_in_either_order(spark: Spar
 
 def test_against_the_table_an_equal_row_is_a_duplicate_an_older_one_superseded_a_newer_one_written(spark: SparkSession) -> None:
     silver = of_system("cmdm", Kind.SILVER)
-    state = ranked(prepared(bronze(spark, "cmdm", {**GOOD["cmdm"], **CHANGES[2]}), of_system("cmdm", Kind.BRONZE), silver), silver)
-    target = written_rows(state, silver, run_id="r")
-    for change, outcome in ((CHANGES[0], "superseded"), (CHANGES[2], "duplicate"), (CHANGES[1], "written")):
-        assert outcomes(spark, bronze(spark, "cmdm", {**GOOD["cmdm"], **change}), target)[0][3] == outcome
+    expected = {"C0": "superseded", "C1": "duplicate", "C2": "written"}
+    there = bronze(spark, "cmdm", *[{**GOOD["cmdm"], **CHANGES[2], "customer_id": name} for name in expected])
+    target = written_rows(ranked(prepared(there, of_system("cmdm", Kind.BRONZE), silver), silver), silver, run_id="r")
+    come = [{**GOOD["cmdm"], **CHANGES[change], "customer_id": name} for change, name in zip((0, 2, 1), expected, strict=True)]
+    assert {row[0]: row[3] for row in outcomes(spark, bronze(spark, "cmdm", *come), target)} == expected
 
 
 def test_history_takes_every_valid_version_once(spark: SparkSession) -> None:
