@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -40,10 +42,6 @@ def resolve(spark: SparkSession, customers: Sequence[Values], contacts: Sequence
     return resolved(records(silver(spark, "cmdm.customer_silver", customers), silver(spark, "sfdc.contact_silver", contacts), RULES), RULES)
 
 
-def people(spark: SparkSession, customers: Sequence[Values], contacts: Sequence[Values] = ()) -> dict[str, str | None]:
-    return {row["record"]: row[CUSTOMER_ID] for row in resolve(spark, customers, contacts).collect()}
-
-
 def ann(customer_id: str, **changes: object) -> Values:
     return {"customer_id": customer_id, "first_name": "Ann", "last_name": "Lee", "email": "lee@x.au", "phone": "+61412345678", **changes}
 
@@ -52,50 +50,90 @@ def contact(contact_id: str, **changes: object) -> Values:
     return {"contact_id": contact_id, "first_name": "Ann", "last_name": "Lee", "email": "lee@x.au", "phone": "+61412345678", **changes}
 
 
-def test_a_family_that_shares_e_mail_and_phone_stays_a_family(spark: SparkSession) -> None:
-    family = [ann("1"), ann("2", first_name="Bob"), ann("3", first_name="Cleo"), ann("4", last_name="Li")]
-    assert people(spark, family) == {f"cmdm:{number}": str(number) for number in range(1, 5)}
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """Records, the customer that each of them is, and the evidence for it where the case is about that."""
+
+    customers: Sequence[Values]
+    contacts: Sequence[Values] = ()
+    people: Mapping[str, str | None]
+    evidence: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
 
-def test_the_same_name_with_the_same_e_mail_is_one_person_under_the_smallest_id(spark: SparkSession) -> None:
-    found = people(spark, [ann("2"), ann("1", first_name="ANN", phone="+61298765432"), ann("3", email="other@x.au", phone=None)])
-    assert found == {"cmdm:1": "1", "cmdm:2": "1", "cmdm:3": "3"}
+BOB = ann("2", first_name="Bob", email="bob@x.au", phone=None)
+STRANGER = {"email": "new@x.au", "phone": None}
+CASES: dict[str, Case] = {
+    "a family that shares e-mail and phone stays a family": Case(
+        customers=[ann("1"), ann("2", first_name="Bob"), ann("3", first_name="Cleo"), ann("4", last_name="Li")],
+        people={f"cmdm:{number}": str(number) for number in range(1, 5)},
+    ),
+    "the same name with the same e-mail is one person under the smallest id": Case(
+        customers=[ann("2"), ann("1", first_name="ANN", phone="+61298765432"), ann("3", email="other@x.au", phone=None)],
+        people={"cmdm:1": "1", "cmdm:2": "1", "cmdm:3": "3"},
+    ),
+    "father and son of one name on one landline stay two": Case(
+        customers=[ann("1"), ann("2", email="son@x.au")], people={"cmdm:1": "1", "cmdm:2": "2"}
+    ),
+    "one of them without an e-mail is the other": Case(customers=[ann("1"), ann("2", email=None)], people={"cmdm:1": "1", "cmdm:2": "1"}),
+    "as many records as a rule allows are evidence": Case(
+        customers=[ann(str(number)) for number in range(1, 5)], people={f"cmdm:{number}": "1" for number in range(1, 5)}
+    ),
+    "what more records hold than a rule allows is no evidence": Case(
+        customers=[ann(str(number)) for number in range(1, 6)], people={f"cmdm:{number}": str(number) for number in range(1, 6)}
+    ),
+    "a contact belongs to the customer it names even where its hashes say another": Case(
+        customers=[ann("1"), BOB], contacts=[contact("n", customer_id="2")], people={"cmdm:1": "1", "cmdm:2": "2", "sfdc:n": "2"}
+    ),
+    "a customer that names a contact has it": Case(
+        customers=[ann("1", sfdc_contact_id="n")], contacts=[contact("n", **STRANGER)], people={"cmdm:1": "1", "sfdc:n": "1"}
+    ),
+    "unless the contact names another": Case(
+        customers=[ann("1", sfdc_contact_id="n")],
+        contacts=[contact("n", customer_id="9", **STRANGER)],
+        people={"cmdm:1": "1", "sfdc:n": None},
+    ),
+    "unless two do": Case(
+        customers=[ann("1", sfdc_contact_id="n"), {**BOB, "sfdc_contact_id": "n"}],
+        contacts=[contact("n", **STRANGER)],
+        people={"cmdm:1": "1", "cmdm:2": "2", "sfdc:n": None},
+    ),
+    "what one has by e-mail and the other by phone are two": Case(
+        customers=[ann("1", phone=None), ann("2", email=None)], people={"cmdm:1": "1", "cmdm:2": "2"}
+    ),
+    "a contact without any id is found by name and hash and can join two customers": Case(
+        customers=[ann("1", phone=None), ann("2", email=None)],
+        contacts=[contact("n")],
+        people={"cmdm:1": "1", "cmdm:2": "1", "sfdc:n": "1"},
+        evidence={
+            "cmdm:2": ["same_phone_and_name sfdc:n"],
+            "sfdc:n": ["same_email_and_name cmdm:1", "same_phone_and_name cmdm:2"],
+        },
+    ),
+    "a deleted customer is nobody": Case(
+        customers=[ann("1", is_deleted=True)], contacts=[contact("n", customer_id="1")], people={"sfdc:n": None}
+    ),
+}
 
 
-def test_father_and_son_of_one_name_on_one_landline_stay_two(spark: SparkSession) -> None:
-    assert people(spark, [ann("1"), ann("2", email="son@x.au")]) == {"cmdm:1": "1", "cmdm:2": "2"}
-    assert people(spark, [ann("1"), ann("2", email=None)]) == {"cmdm:1": "1", "cmdm:2": "1"}
+def apart(number: int, row: Values) -> Values:
+    """A row of one case, so that it meets no row of another: ids begin with the number of the case, names end with it."""
+    ids = {name: f"{number:02d}.{row[name]}" for name in ("customer_id", "contact_id", "sfdc_contact_id") if row.get(name)}
+    return {**row, **ids, "last_name": f"{row['last_name']}{number:02d}"}
 
 
-def test_what_more_records_hold_than_a_rule_allows_is_no_evidence(spark: SparkSession) -> None:
-    assert set(people(spark, [ann(str(number)) for number in range(1, 5)]).values()) == {"1"}
-    assert len(set(people(spark, [ann(str(number)) for number in range(1, 6)]).values())) == 5
-
-
-def test_a_contact_belongs_to_the_customer_it_names_even_where_its_hashes_say_another(spark: SparkSession) -> None:
-    bob = ann("2", first_name="Bob", email="bob@x.au", phone=None)
-    assert people(spark, [ann("1"), bob], [contact("n", customer_id="2")]) == {"cmdm:1": "1", "cmdm:2": "2", "sfdc:n": "2"}
-
-
-def test_a_customer_that_names_a_contact_has_it_unless_the_contact_names_another_or_two_do(spark: SparkSession) -> None:
-    one, two = ann("1", sfdc_contact_id="n"), ann("2", first_name="Bob", email="bob@x.au", phone=None, sfdc_contact_id="n")
-    stranger = {"email": "new@x.au", "phone": None}
-    assert people(spark, [one], [contact("n", **stranger)])["sfdc:n"] == "1"
-    assert people(spark, [one], [contact("n", customer_id="9", **stranger)])["sfdc:n"] is None
-    assert people(spark, [one, two], [contact("n", **stranger)])["sfdc:n"] is None
-
-
-def test_a_contact_without_any_id_is_found_by_name_and_hash_and_can_join_two_customers(spark: SparkSession) -> None:
-    customers = [ann("1", phone=None), ann("2", email=None)]
-    assert people(spark, customers) == {"cmdm:1": "1", "cmdm:2": "2"}
-    found = {row["record"]: row for row in resolve(spark, customers, [contact("n")]).collect()}
-    assert {row[CUSTOMER_ID] for row in found.values()} == {"1"}
-    assert found["cmdm:2"][EVIDENCE] == ["same_phone_and_name sfdc:n"]
-    assert found["sfdc:n"][EVIDENCE] == ["same_email_and_name cmdm:1", "same_phone_and_name cmdm:2"]
-
-
-def test_a_deleted_customer_is_nobody(spark: SparkSession) -> None:
-    assert people(spark, [ann("1", is_deleted=True)], [contact("n", customer_id="1")]) == {"sfdc:n": None}
+def test_records_are_one_person_or_several_as_the_rules_have_it(spark: SparkSession) -> None:
+    customers = [apart(number, row) for number, case in enumerate(CASES.values()) for row in case.customers]
+    contacts = [apart(number, row) for number, case in enumerate(CASES.values()) for row in case.contacts]
+    found = [(re.findall(r":([0-9]{2})\.", row["record"])[0], row) for row in resolve(spark, customers, contacts).collect()]
+    wrong: list[tuple[str, object, object]] = []
+    for number, (name, case) in enumerate(CASES.items()):
+        prefix = f"{number:02d}."
+        rows = {row["record"].replace(prefix, ""): row for of, row in found if of == prefix[:-1]}
+        people = {record: row[CUSTOMER_ID] and row[CUSTOMER_ID].removeprefix(prefix) for record, row in rows.items()}
+        evidence = {record: [each.replace(prefix, "") for each in rows[record][EVIDENCE]] for record in case.evidence if record in rows}
+        wrong += [(name, people, case.people)] if people != case.people else []
+        wrong += [(name, evidence, case.evidence)] if evidence != case.evidence else []
+    assert wrong == []
 
 
 @pytest.fixture(scope="module")
