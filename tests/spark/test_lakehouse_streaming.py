@@ -2,97 +2,77 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from lakehouse.jobs.parameters import Parameters
+from lakehouse.jobs.stream_contact_events import follow
 from local_estate.kafka.broker import Broker
 from local_estate.paths import REPOSITORY
-from samples.events import POISON, contact_events, produce
-from tests.spark.lakehouse_fixtures import one, spark
+from samples.events import POISON, Expected, Message, contact_events, produce
+from tests.spark.found_tables import forget, warehouse_of
+from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, one, spark, table
 from tests.spark.stream_fixtures import broker
+from tests.spark.streaming_process import MESSAGES_A_BATCH
 
-__all__ = ["broker", "spark"]
-COUNT = 3_000
+__all__ = ["broker", "catalogs", "spark"]
 SEED = 7
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.spark.streaming_process", str(folder), *arguments]
+def killed(folder: Path, warehouse: Path, *, die: str) -> None:
+    """The stream's process, until it kills itself."""
+    command = [sys.executable, "-m", "tests.spark.streaming_process", str(folder), str(warehouse), "--die", die]
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "workloads")])
-    with (folder / "stderr").open("ab") as errors:
-        return subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": path},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-        )
+    with (folder / "output").open("wb") as output:
+        environment = {**os.environ, "PYTHONPATH": path}
+        process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, start_new_session=True)
+        assert process.wait(240) == -signal.SIGKILL, (folder / "output").read_text()[-3000:]
 
 
-def lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stdout is not None
-    with process.stdout as said:
-        yield from said
+def with_all_poison(count: int) -> tuple[list[Message], Expected]:
+    """Contact events, and at their end a message for every way to break the contract."""
+    messages, expected = contact_events(count, seed=SEED)
+    event = {
+        "event_id": "poison",
+        "contact_id": "003MT0000000001",
+        "event_type": "STORE_VISIT",
+        "service_id": None,
+        "note": None,
+        "occurred_ts": "2025-06-02T10:00:00Z",
+    }
+    poison = [Message(key=b"003MT0000000001", value=spoil(event)) for spoil in POISON.values()]
+    return [*messages, *poison], replace(expected, messages=expected.messages + len(poison), poison=expected.poison + len(poison))
 
 
-def killed(folder: Path, *arguments: str) -> list[str]:
-    process = start(folder, *arguments)
-    said = list(lines(process))
-    assert process.wait() == -signal.SIGKILL, (folder / "stderr").read_text()[-3000:]
-    return said
-
-
-def killed_in_a_batch(folder: Path, after: float) -> None:
-    """A batch says its line once it is written; `after` seconds later is somewhere in the next."""
-    process = start(folder, "--continuous")
-    said = list(itertools.islice((line for line in lines(process) if " messages in = " in line), 1))
-    time.sleep(after)
-    os.killpg(process.pid, signal.SIGKILL)
-    assert (process.wait(), len(said)) == (-signal.SIGKILL, 1), (folder / "stderr").read_text()[-3000:]
-
-
-def finish(folder: Path) -> list[str]:
-    process = start(folder)
-    said = list(lines(process))
-    assert process.wait() == 0, (folder / "stderr").read_text()[-3000:]
-    return said
-
-
-def test_a_stream_killed_in_its_writes_neither_loses_nor_repeats(spark: SparkSession, broker: Broker, tmp_path: Path) -> None:
-    pick = random.Random(SEED)
-    messages, expected = contact_events(COUNT, seed=SEED)
+def test_a_stream_killed_in_its_writes_neither_loses_nor_repeats(
+    spark: SparkSession, catalogs: LocalCatalogs, broker: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages, expected = with_all_poison(300)
     assert min(expected.repeats, expected.late, expected.interactions) > 0
-    assert expected.poison >= len(POISON)
     (tmp_path / "client.json").write_text(json.dumps(broker.spark_options()))
 
-    def table(name: str) -> DataFrame:
-        return spark.read.format("delta").load(f"{tmp_path}/warehouse/{name.replace('.', '.db/')}")
+    # Two batches are there at first, more comes while the stream is down. Before the last write is when most of a batch is there already.
+    there = MESSAGES_A_BATCH + MESSAGES_A_BATCH // 2
+    produce(messages[:there], broker.librdkafka())
+    killed(tmp_path, warehouse_of(spark), die="before/contact_event_silver/2")
+    forget(spark)
+    assert 0 < table(spark, "sfdc.contact_event_silver").count() < expected.events
+    assert one(table(spark, "platform.batch_accounting").selectExpr("sum(rows_in)"))[0] == there
+    produce(messages[there:], broker.librdkafka())
 
-    # Half is there at first, more comes while the stream is down. Before the last write is when most of a batch is there already.
-    left = iter(messages)
-    produce(itertools.islice(left, COUNT // 2), broker.librdkafka())
-    killed(tmp_path, "--continuous", "--die", "before/contact_event_silver")
-    produce(itertools.islice(left, COUNT // 4), broker.librdkafka())
-    killed_in_a_batch(tmp_path, after=pick.uniform(0, 2))
-    before = table("sfdc.contact_event_silver").count()
-    assert 0 < before < expected.events
-    produce(left, broker.librdkafka())
-
-    assert finish(tmp_path)[-1].endswith(": 0 events came too late to be joined\n")
-    events = table("sfdc.contact_event_silver")
+    # The next process that runs the stream is this one.
+    follow(spark, Parameters(catalogs=catalogs, run_id="test"), broker.spark_options(), messages_a_batch=MESSAGES_A_BATCH)
+    assert capsys.readouterr().out.endswith(": 0 events came too late to be joined\n")
+    events = table(spark, "sfdc.contact_event_silver")
     found = one(
         events.agg(
             F.count("*").alias("rows"),
@@ -103,12 +83,14 @@ def test_a_stream_killed_in_its_writes_neither_loses_nor_repeats(spark: SparkSes
     )
     assert tuple(found) == (expected.events, expected.events, expected.events, expected.late)
     account = one(
-        table("platform.batch_accounting").selectExpr("sum(rows_in)", "sum(rows_written)", "sum(rows_duplicate)", "sum(rows_quarantined)")
+        table(spark, "platform.batch_accounting").selectExpr(
+            "sum(rows_in)", "sum(rows_written)", "sum(rows_duplicate)", "sum(rows_quarantined)"
+        )
     )
     assert tuple(account) == (expected.messages, expected.events, expected.repeats, expected.poison)
-    letters = table("sfdc.contact_events_dead_letter")
+    letters = table(spark, "sfdc.contact_events_dead_letter")
     assert (letters.count(), letters.select("partition", "offset").distinct().count()) == (expected.poison, expected.poison)
-    pairs = table("sfdc.contact_interaction")
+    pairs = table(spark, "sfdc.contact_interaction")
     assert (pairs.count(), pairs.where("seconds BETWEEN 20 AND 1200").count()) == (expected.interactions, expected.interactions)
     reasons = {reason for row in letters.select("errors").distinct().collect() for reason in row["errors"]}
     assert reasons == {
