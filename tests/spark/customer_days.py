@@ -29,6 +29,7 @@ def change(customer: str, day: int, **more: str) -> dict[str, str]:
         "customer_id": customer,
         "first_name": "Ann",
         "email": f"{customer.lower()}@example.com",
+        "change_type": "UPSERT",
         "updated_ts": f"2025-06-{day:02d}T10:00:00+10:00",
         **more,
         "source_file": f"dbfs:/Volumes/raw/cmdm/landing/customer_202506{day:02d}.csv",

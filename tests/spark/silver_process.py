@@ -44,6 +44,7 @@ def land(spark: SparkSession, catalogs: LocalCatalogs, rows: int) -> None:
     given = {
         "customer_id": F.concat(F.lit("C"), number),
         "email": F.when(F.col("id") % 10 == 0, "nobody").otherwise(F.concat(number, F.lit("@example.com"))),
+        "change_type": F.lit("UPSERT"),
         "updated_ts": F.lit("2025-06-02T10:00:00+10:00"),
     }
     names = [*declared_names(bronze), "_rescued_data", "_corrupt_record"]

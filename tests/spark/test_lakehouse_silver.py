@@ -46,6 +46,7 @@ GOOD: dict[str, dict[str, str]] = {
         "last_name": "Lee",
         "email": "Ann@Example.COM ",
         "phone": "(02) 9123 4567",
+        "change_type": "UPSERT",
         "updated_ts": TS,
     },
     "pega": {

@@ -117,7 +117,7 @@ def test_a_pattern_reaches_the_check_as_it_is_written() -> None:
 
 def test_a_table_says_whose_it_is_and_what_its_key_is() -> None:
     made = create_table(contract("cmdm.customer_history"), TABLE)
-    assert "'contract.key' = 'customer_id,updated_ts', 'contract.owner' = 'customer-mastering', 'contract.version' = '" in made
+    assert "'contract.key' = 'customer_id,updated_ts,_row_hash', 'contract.owner' = 'customer-mastering', 'contract.version' = '" in made
 
 
 def test_every_column_of_personal_data_is_tagged_with_the_kind_that_masks_it() -> None:

@@ -63,7 +63,7 @@ def sought_columns(dataset: DatasetContract) -> tuple[str, ...]:
         if column.name not in dataset.partitioned_by
         and column.physical_type.partition("<")[0].partition("(")[0] in _WITH_STATISTICS
         and (
-            column.name in (*dataset.key, dataset.sequence)
+            (column.name in (*dataset.key, dataset.sequence) and column.name != "_row_hash")
             or column.references
             or (column.platform and column.physical_type == "TIMESTAMP")
         )

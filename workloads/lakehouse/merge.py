@@ -8,6 +8,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.names import TableName
 
+# When a row was delivered: in which run of bronze, and of several files of that run the greater name, for files are named by day.
+DELIVERY = ("_ingest_ts", "_source_file")
 # So many rows fit the memory of a task, where they are hashed.
 FEW = 250_000
 
@@ -44,8 +46,14 @@ def synchronise(rows: DataFrame, target: TableName, key: Sequence[str], *, diffe
 
 
 def newer(sequence: str) -> str:
-    """True where the source row comes later in the total order of sequence and hash."""
-    return f"(s.`{sequence}` > t.`{sequence}` OR (s.`{sequence}` = t.`{sequence}` AND s.`_row_hash` > t.`_row_hash`))"
+    """True where the source row comes later in the total order of sequence, delivery and hash."""
+    source, target = (_ordered(alias, sequence) for alias in "st")
+    return f"{source} > {target}"
+
+
+def _ordered(alias: str, sequence: str) -> str:
+    fields = ", ".join(f"'{name}', {alias}.`{name}`" for name in (sequence, *DELIVERY, "_row_hash"))
+    return f"named_struct({fields})"
 
 
 def run(rows: DataFrame, statement: str) -> None:

@@ -85,7 +85,7 @@ def _publish_services(spark: SparkSession, catalogs: Catalogs, tables: Silver, a
     keys = touched.services
     these = tables[JARVIS].join(keys, "service_id", "left_semi")
     cases = tables[PEGA].join(keys, "service_id", "left_semi")
-    publish(fact_service(these, accounts, people), keys, contract("customer.fact_service"), catalogs)
+    publish(fact_service(these, accounts, people, tables[AMDM]), keys, contract("customer.fact_service"), catalogs)
     publish(customer_service_view(these, accounts, people, cases), keys, contract("customer.customer_service_view"), catalogs)
 
 

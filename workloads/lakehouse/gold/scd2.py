@@ -36,11 +36,11 @@ def customer_versions(history: DataFrame) -> DataFrame:
     """All of a customer's history rows → one row a business time, in the columns of the contract plus `_keeps`.
 
     `_keeps` is false where a version repeats the one before it: it is no version then, and leaves the table if it was one. Of two rows of
-    one business time the greater hash counts.
+    one business time the one delivered later counts, as in silver.
     """
     in_time = Window.partitionBy("customer_id").orderBy("updated_ts")
     # The same partitions and an order that goes on from the other: Spark shuffles and sorts once for both.
-    with_ties = Window.partitionBy("customer_id").orderBy("updated_ts", F.desc("_row_hash"))
+    with_ties = Window.partitionBy("customer_id").orderBy("updated_ts", *map(F.desc, (*merge.DELIVERY, "_row_hash")))
     tied = F.coalesce(F.col("updated_ts") == F.lag("updated_ts").over(with_ties), F.lit(False))
     tracked = F.sha2(F.to_json(F.struct(*TRACKED)), 256)
     ordered = history.withColumn("_tied", tied).where("NOT _tied").withColumn("row_hash", tracked)

@@ -11,15 +11,18 @@ from lakehouse.gold.surrogate import reference
 from lakehouse.schema import column_names
 
 
-def fact_service(services: DataFrame, accounts: DataFrame, people: DataFrame) -> DataFrame:
-    """Services by surrogate keys. `accounts` says which person (`customer_id`) an `account_id` is, `people` are rows of customer_360."""
-    joined = services.join(accounts, "account_id", "left").join(people.select("customer_id", "amdm_addr_id"), "customer_id", "left")
+def fact_service(services: DataFrame, accounts: DataFrame, people: DataFrame, addresses: DataFrame) -> DataFrame:
+    """Services by surrogate keys. `accounts` says which person (`customer_id`) an `account_id` is, `people` are rows of customer_360,
+    `addresses` of AMDM: an id that AMDM has not delivered leads nowhere, so it gives no key."""
+    known_addresses = addresses.select("amdm_addr_id", F.col("amdm_addr_id").alias("_address"))
+    held = people.select("customer_id", "amdm_addr_id").join(known_addresses, "amdm_addr_id", "left").drop("amdm_addr_id")
+    joined = services.join(accounts, "account_id", "left").join(held, "customer_id", "left")
     known = F.when(F.col("customer_id").isNotNull(), F.col("account_id"))
     return joined.withColumns(
         {
             "customer_sk": reference("customer_id", known),
             "person_sk": reference("customer_id", F.col("customer_id")),
-            "address_sk": reference("amdm_addr_id", F.col("amdm_addr_id")),
+            "address_sk": reference("amdm_addr_id", F.col("_address")),
             "active_services": (F.col("status") == "ACTIVE").cast("bigint"),
         }
     ).select(*column_names(contract("customer.fact_service")))

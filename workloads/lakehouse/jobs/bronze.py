@@ -8,7 +8,7 @@ from lakehouse.ingest.bronze import bronze_rows, landing_stream
 from lakehouse.ingest.unreadable_files import listing, unreadable_files
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
-from lakehouse.jobs.streams import progress
+from lakehouse.jobs.streams import begin, finish
 
 
 def main() -> None:
@@ -19,14 +19,10 @@ def main() -> None:
     landing = catalogs.landing(parameters.system)
 
     rows = bronze_rows(landing_stream(spark, bronze, landing), bronze, run_id=parameters.run_id)
-    query = (
-        rows.writeStream.outputMode("append")
-        .option("checkpointLocation", catalogs.checkpoint(bronze))
-        .trigger(availableNow=True)
-        .toTable(catalogs.table(bronze).dotted)
-    )
-    query.awaitTermination()
-    print(f"{catalogs.table(bronze).dotted}: {progress(query)} rows taken in from {landing}")
+    checkpoint, what = catalogs.checkpoint(bronze), catalogs.table(bronze).dotted
+    stream = rows.writeStream.outputMode("append").option("checkpointLocation", checkpoint).trigger(availableNow=True)
+    taken = finish(spark, begin(spark, lambda: stream.toTable(what), what=what), checkpoint, what=what)
+    print(f"{what}: {taken} rows taken in from {landing}")
 
     unreadable = unreadable_files(listing(spark, landing), bronze, silver, run_id=parameters.run_id)
     found = unreadable.collect()

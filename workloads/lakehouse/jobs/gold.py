@@ -22,7 +22,7 @@ from lakehouse.gold.scd2 import refresh_versions
 from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
-from lakehouse.jobs.streams import progress
+from lakehouse.jobs.streams import begin, finish
 from lakehouse.names import Catalogs
 from lakehouse.quality.accounting import recorded
 from lakehouse.quality.breaker import hold_back
@@ -48,10 +48,9 @@ def publish_marts(spark: SparkSession, catalogs: Catalogs, *, run_id: str) -> li
     marts = start_marts(spark, catalogs, run_id=run_id)
     # Both to their end, whichever fails.
     try:
-        marts.awaitTermination()
+        changed = finish(spark, marts, catalogs.checkpoint(contract(MARTS)), what=f"marts of {catalogs.marts}")
     finally:
-        history.awaitTermination()
-    changed, grown = progress(marts), progress(history)
+        grown = finish(spark, history, catalogs.checkpoint(contract(HISTORY)), what=catalogs.table(contract(HISTORY)).dotted)
     if changed or grown:
         record_publication(spark, catalogs, started, run_id=run_id)
     return [
@@ -74,7 +73,8 @@ def start_marts(spark: SparkSession, catalogs: Catalogs, *, run_id: str) -> Stre
         publish_changed(batch.sparkSession, catalogs, batch.distinct().localCheckpoint(), run_id=run_id)
 
     stream = changes(spark, catalogs).writeStream.foreachBatch(write)
-    return stream.option("checkpointLocation", catalogs.checkpoint(contract(MARTS))).trigger(availableNow=True).start()
+    stream = stream.option("checkpointLocation", catalogs.checkpoint(contract(MARTS))).trigger(availableNow=True)
+    return begin(spark, stream.start, what=f"marts of {catalogs.marts}")
 
 
 def publish_changed(spark: SparkSession, catalogs: Catalogs, changed: DataFrame, *, run_id: str) -> None:
@@ -143,7 +143,8 @@ def start_history(spark: SparkSession, catalogs: Catalogs) -> StreamingQuery:
         refresh_versions(batch, source, catalogs.table(dataset))
 
     stream = spark.readStream.option("skipChangeCommits", "true").table(source.dotted).writeStream.foreachBatch(write)
-    return stream.option("checkpointLocation", catalogs.checkpoint(dataset)).trigger(availableNow=True).start()
+    stream = stream.option("checkpointLocation", catalogs.checkpoint(dataset)).trigger(availableNow=True)
+    return begin(spark, stream.start, what=catalogs.table(dataset).dotted)
 
 
 if __name__ == "__main__":

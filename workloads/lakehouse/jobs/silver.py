@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.append import MicroBatch, stream_id
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
-from lakehouse.jobs.streams import progress
+from lakehouse.jobs.streams import begin, finish
 from lakehouse.names import Catalogs
 from lakehouse.silver.batch import SilverTables, write_batch
 
@@ -19,16 +19,20 @@ def main() -> None:
     spark = session()
     catalogs = parameters.catalogs
     tables = SilverTables.of(parameters.system)
-    query = (
-        spark.readStream.table(catalogs.table(tables.bronze).dotted)
-        .writeStream.foreachBatch(writer(tables, catalogs, run_id=parameters.run_id))
-        .option("checkpointLocation", catalogs.checkpoint(tables.silver))
-        .trigger(availableNow=True)
-        .start()
-    )
-    query.awaitTermination()
-    if not progress(query):
+    if not to_silver(spark, tables, catalogs, run_id=parameters.run_id):
         print(f"{catalogs.table(tables.silver).dotted}: nothing new in bronze")
+
+
+def to_silver(spark: SparkSession, tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> int:
+    """Brings what is new in bronze to silver and says how many rows that were. Raises StreamIsRunning and StreamWasStopped."""
+    checkpoint, what = catalogs.checkpoint(tables.silver), catalogs.table(tables.silver).dotted
+    stream = (
+        spark.readStream.table(catalogs.table(tables.bronze).dotted)
+        .writeStream.foreachBatch(writer(tables, catalogs, run_id=run_id))
+        .option("checkpointLocation", checkpoint)
+        .trigger(availableNow=True)
+    )
+    return finish(spark, begin(spark, stream.start, what=what), checkpoint, what=what)
 
 
 def writer(tables: SilverTables, catalogs: Catalogs, *, run_id: str) -> Callable[[DataFrame, int], None]:

@@ -145,7 +145,7 @@ def _settle_silver(judged: Judged, silver: DatasetContract, target: TableName, o
 
 
 def _settle_history(judged: Judged, history: DatasetContract, catalogs: Catalogs, ours: str, *, run_id: str) -> None:
-    target, key = catalogs.table(history), [*history.key, "_row_hash"]
+    target, key = catalogs.table(history), list(history.key)
     versions = version_rows(judged.rows, history, run_id=run_id)
     merge.insert_missing(versions, target, key)
     there = _of_keys(judged, target).join(judged.files, "_source_file", "left_semi").alias("t").where(ours)

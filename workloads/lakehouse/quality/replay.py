@@ -92,7 +92,7 @@ def replay(
         return found
     if tables.history:
         versions = version_rows(rows, tables.history, run_id=run_id)
-        merge.insert_missing(versions, catalogs.table(tables.history), [*tables.history.key, "_row_hash"])
+        merge.insert_missing(versions, catalogs.table(tables.history), tables.history.key)
     if found.written:
         winners = written_rows(rows, silver, run_id=run_id)
         merge.upsert(winners, catalogs.table(silver), silver.key, when=merge.newer(str(silver.sequence)))

@@ -14,7 +14,7 @@ from lakehouse.quality.accounting import EXAMPLES, FAILED, LANDED, BatchTotals, 
 from lakehouse.quality.quarantine import quarantined_rows
 from lakehouse.quality.rule_results import RESULTS, rule_results, silver_rules
 from lakehouse.quality.stop import found_stops, hold_whole
-from lakehouse.silver.outcome import against_target, prepared, ranked, version_rows, written_rows
+from lakehouse.silver.outcome import TIED, against_target, prepared, ranked, remembered, version_rows, written_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,11 @@ def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs
     silver, spark = tables.silver, batch.sparkSession
     target = spark.read.table(catalogs.table(silver).dotted)
     judged = prepared(batch, tables.bronze, silver, carried=(LANDED,))
-    rows = against_target(ranked(judged, silver), target, silver).persist()
+    rows = kept = against_target(ranked(judged, silver), target, silver).persist()
     try:
+        # Ties are rare and history is long, so it is asked only where there are some.
+        if tables.history and not kept.where(TIED).isEmpty():
+            rows = remembered(kept, spark.read.table(catalogs.table(tables.history).dotted), silver)
         rules = silver_rules(silver)
         account = accounting(rows, silver, rules, batch_id=at.batch_id, run_id=run_id)
         files = account.collect()
@@ -64,11 +67,11 @@ def write_batch(batch: DataFrame, at: MicroBatch, tables: SilverTables, catalogs
             append_once(quarantined_rows(rows, silver, run_id=run_id), catalogs.table(tables.quarantine), at)
         if tables.history and sums.rows_in > sums.quarantined:
             versions = version_rows(rows, tables.history, run_id=run_id)
-            merge.insert_missing(versions, catalogs.table(tables.history), [*tables.history.key, "_row_hash"])
+            merge.insert_missing(versions, catalogs.table(tables.history), tables.history.key)
         # Last: the outcomes depend on the target, and Spark drops what it has cached of a table that is written.
         if sums.written:
             winners = written_rows(rows, silver, run_id=run_id)
             merge.upsert(winners, catalogs.table(silver), silver.key, when=merge.newer(str(silver.sequence)))
     finally:
-        rows.unpersist()
+        kept.unpersist()
     return sums

@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 
 
 def normalised_email(email: SparkColumn) -> SparkColumn:
-    """Lower case, no blanks inside. What is no address afterwards is for the rules to say."""
-    return F.lower(F.regexp_replace(email, r"\s", ""))
+    """Lower case. A blank inside stays, for the rules to refuse: without it the text would be the address of somebody else."""
+    return F.lower(email)
 
 
 def normalised_phone(phone: SparkColumn) -> SparkColumn:

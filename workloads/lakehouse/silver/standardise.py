@@ -38,10 +38,13 @@ def standardised_service(rows: DataFrame) -> DataFrame:
 
 
 def standardised_customer(rows: DataFrame) -> DataFrame:
-    """CMDM: e-mail and phone in one form with hashes, deletions as a flag. A change type that is missing means an upsert."""
-    people = _person(rows)
-    change = F.coalesce(F.upper("change_type"), F.lit("UPSERT"))
-    return people.withColumns({"change_type": change, "is_deleted": change == "DELETE"})
+    """CMDM: e-mail and phone in one form with hashes, deletions as a flag.
+
+    A change type that is missing stays so, and the contract refuses the row: the rest of a DELETE that was cut off must not bring a
+    customer back. The flag is false then, for one reason is enough.
+    """
+    change = F.upper("change_type")
+    return _person(rows).withColumns({"change_type": change, "is_deleted": F.coalesce(change == "DELETE", F.lit(False))})
 
 
 def standardised_case(rows: DataFrame) -> DataFrame:
