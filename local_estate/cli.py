@@ -271,7 +271,7 @@ def _note(line: str) -> None:
     Console(stderr=True, highlight=False).print(f"note: {line}", markup=False, soft_wrap=True)
 
 
-_NUMBERS = {"resources", "rows", "seconds", "met", "missed", "not measured", "least pass rate", "freshness p95"}
+_NUMBERS = {"resources", "rows", "seconds", "met", "below target", "missed", "not measured", "least pass rate", "freshness p95"}
 
 
 def print_status(collected: dict[str, Any]) -> None:
@@ -296,13 +296,21 @@ def print_status(collected: dict[str, Any]) -> None:
     if broker := collected["broker"]:
         _say(f"Kafka broker: {broker}")
     quality = table(
-        "Quality, last measured", "layer", "met", "missed", "not measured", "least pass rate", "freshness p95", "missed: the first"
+        "Quality, last measured",
+        "layer",
+        "met",
+        "below target",
+        "missed",
+        "not measured",
+        "least pass rate",
+        "freshness p95",
+        "the first of them",
     )
     for layer in collected["quality"]:
         rate, seconds = layer["pass_rate_pct"], layer["freshness_p95_seconds"]
         quality.add_row(
             layer["layer"],
-            *(str(layer[name]) for name in ("met", "missed", "not_measured")),
+            *(str(layer[name]) for name in ("met", "below_target", "missed", "not_measured")),
             "–" if rate is None else f"{rate:.2f} %",
             "–" if seconds is None else f"{seconds:,.0f} s",
             layer["worst"],

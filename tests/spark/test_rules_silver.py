@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,10 +12,12 @@ from lakehouse.contracts import Kind, contract, of_system
 from lakehouse.gold.cases import case_metrics
 from lakehouse.gold.scd2 import refresh_versions
 from lakehouse.gold.service import fact_service
+from lakehouse.gold.surrogate import surrogate_key
 from lakehouse.silver.outcome import OUTCOME, prepared, ranked
 from tests.spark.customer_days import HISTORY, SCD2, SILVER, Cmdm, change
 from tests.spark.lakehouse_fixtures import LocalCatalogs, catalogs, spark, table
 from tests.spark.test_lakehouse_silver import GOOD, bronze
+from tests.unit.test_marts_page import KEYS
 
 __all__ = ["catalogs", "spark"]
 NO_CHANGE = "change_type: is required"
@@ -147,6 +150,14 @@ def test_a_case_is_past_due_by_its_resolution_or_while_it_is_open_never_by_guess
     )
     found = {row["case_type"]: (row["cases_with_sla"], row["sla_breached"]) for row in case_metrics(given).collect()}
     assert found == {f"T{n}": expected for n, (*_, expected) in enumerate(cases)}
+
+
+def test_surrogate_keys_are_those_of_the_page(spark: SparkSession) -> None:
+    rows = spark.sql(
+        "SELECT 'CU00000007' customer_id, 'AD00000012' amdm_addr_id, TIMESTAMP '2025-06-02 01:30:00' effective_from, 'x' other"
+    )
+    keys = [surrogate_key(*json.loads(natural)) for natural, _ in KEYS]
+    assert tuple(rows.select(*keys).collect()[0]) == tuple(key for _, key in KEYS)
 
 
 def quoted(value: str | None) -> str:

@@ -62,11 +62,12 @@ def test_without_statistics_the_count_is_unknown_rather_than_wrong(tmp_path: Pat
 
 
 def figure(dataset: str, kpi: str, value: float | None, result: str, layer: str = "curated") -> dict[str, object]:
-    return {"dataset": dataset, "kpi": kpi, "value": value, "result": result, "layer": layer}
+    bounds = {"objective": 99.0, "sense": "at least", "gate": 97.0 if kpi == "pass_rate_pct" else None}
+    return {"dataset": dataset, "kpi": kpi, "value": value, "result": result, "layer": layer, **bounds}
 
 
 FIGURES = [
-    figure("pega.case_silver", "pass_rate_pct", 98.5, "missed"),
+    figure("pega.case_silver", "pass_rate_pct", 98.5, "below target"),
     figure("cmdm.customer_silver", "pass_rate_pct", 99.5, "met"),
     figure("sfdc.contact_event_silver", "pass_rate_pct", None, "not measured"),
     figure("cmdm.customer_silver", "freshness_p95_seconds", 12.0, "met"),
@@ -80,16 +81,25 @@ def test_quality_is_by_layer_and_as_good_as_its_poorest_dataset() -> None:
     assert raw == {
         "layer": "dev_ep_raw",
         "met": 1,
+        "below_target": 0,
         "missed": 0,
         "not_measured": 0,
         "pass_rate_pct": None,
         "freshness_p95_seconds": None,
         "worst": "",
     }
-    assert (curated["met"], curated["missed"], curated["not_measured"]) == (3, 1, 1)
+    assert (curated["met"], curated["below_target"], curated["missed"], curated["not_measured"]) == (3, 1, 0, 1)
     assert (curated["pass_rate_pct"], curated["freshness_p95_seconds"]) == (98.5, 40.0)
-    assert curated["worst"] == "pega.case_silver pass_rate_pct"
+    assert curated["worst"] == "pega.case_silver pass_rate_pct 98.5: below the target 99, above the gate 97"
     assert quality_by_layer("dev_ep_", []) == []
+
+
+def test_what_is_missed_is_named_before_what_is_below_its_target() -> None:
+    (curated,) = quality_by_layer("dev_ep_", [*FIGURES[:3], figure("sfdc.contact_silver", "pass_rate_pct", 90.0, "missed")])
+    assert (curated["below_target"], curated["missed"]) == (1, 1)
+    assert curated["worst"] == "sfdc.contact_silver pass_rate_pct 90: below the gate 97"
+    (only,) = quality_by_layer("dev_ep_", [{**figure("x.y", "rows_fewest", 1.0, "missed"), "gate": None, "objective": 2.0}])
+    assert only["worst"] == "x.y rows_fewest 1: missed, objective at least 2"
 
 
 def test_the_last_append_is_that_of_the_last_commit_with_data_whatever_was_compacted_since(tmp_path: Path) -> None:

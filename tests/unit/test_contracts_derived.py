@@ -188,7 +188,10 @@ def test_a_page_shows_columns_rules_objectives_and_consumers() -> None:
     assert (
         "readable within 1 hour (p95), every 1 day, 1 to 10,000,000 rows a delivery, at most 3 % of a batch in error, kept 7 years" in page
     )
-    assert "- monitored: every 1 day: pass_rate_pct at least 99, error_rate_pct at most 3, freshness_p95_seconds at most 3600, " in page
+    assert (
+        "- monitored: every 1 day: pass_rate_pct at least 99 (gate 97), error_rate_pct at most 3, freshness_p95_seconds at most 3600, "
+        in page
+    )
     assert "refers to cmdm.customer_silver.customer_id" in page
     assert re.search(r"- consumers: .*operations\.case_metrics", page)
     assert "| [pega.case_silver](contracts/pega.md#pegacase_silver) |" in generated(EVERY)["docs/contracts.md"]

@@ -35,7 +35,7 @@ def test_what_is_watched_is_what_the_contract_promises() -> None:
     assert (watched.every, [str(threshold) for threshold in watched.thresholds]) == (
         timedelta(days=1),
         [
-            "pass_rate_pct at least 99",
+            "pass_rate_pct at least 99 (gate 97)",
             "error_rate_pct at most 3",
             "freshness_p95_seconds at most 3600",
             "rows_fewest at least 1",
@@ -85,6 +85,21 @@ def test_the_pass_rate_is_of_all_rows_and_the_error_rate_of_the_worst_run() -> N
     assert (found["error_rate_pct"].value, found["error_rate_pct"].note, found["error_rate_pct"].rows) == (5, "worst run tuesday", 1000)
     assert (found["pass_rate_pct"].result, found["error_rate_pct"].result) == (Result.MET, Result.MISSED)
     assert str(found["error_rate_pct"]) == "pega.case_silver error_rate_pct: 5 (missed), objective at most 3"
+
+
+def test_a_pass_rate_is_met_below_its_target_or_below_its_gate() -> None:
+    stood = {}
+    for held in (10, 11, 30, 31):
+        found = figures(Observed(delivered=[run(1000, held)]))["pass_rate_pct"]
+        stood[held] = (found.result, found.standing)
+        assert (found in missed([found])) is (found.result is not Result.MET)
+    assert stood == {
+        10: (Result.MET, "met"),
+        11: (Result.BELOW_TARGET, "below the target 99, above the gate 97"),
+        30: (Result.BELOW_TARGET, "below the target 99, above the gate 97"),
+        31: (Result.MISSED, "below the gate 97"),
+    }
+    assert str(found) == "pega.case_silver pass_rate_pct: 96.9 (below the gate 97), objective at least 99"
 
 
 def test_a_figure_on_its_objective_meets_it() -> None:

@@ -124,6 +124,7 @@ class Column:
     row_filter: RowFilter | None = None
     quality: tuple[QualityRule, ...] = ()
     description: str = ""
+    transformation: str = ""
     source: str | None = None
     references: tuple[str, ...] = ()
     platform: bool = False

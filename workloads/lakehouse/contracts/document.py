@@ -250,6 +250,7 @@ class _Document:
             row_filter=self._row_filter(item, key),
             quality=tuple(self._rule(rule, f"{key}.quality.{position}") for position, rule in enumerate(item.quality or [])),
             description=" ".join((item.description or "").split()),
+            transformation=" ".join((item.transformDescription or "").split()),
             source=sources[0] if sources else None,
             references=tuple(str(to) for to in references),
         )

@@ -36,14 +36,16 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """A figure and what it is held to."""
+    """A figure and what it is held to. Where the objective is a target, `gate` is the figure past which publishing stops."""
 
     measure: Measure
     sense: Sense
     objective: float
+    gate: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.measure} {self.sense} {self.objective:g}"
+        gate = "" if self.gate is None else f" (gate {self.gate:g})"
+        return f"{self.measure} {self.sense} {self.objective:g}{gate}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,5 +75,8 @@ def monitor(dataset: DatasetContract) -> Monitor | None:
         found.append((Measure.SILENCE, Sense.AT_MOST, silence.total_seconds()))
     if not found:
         return None
-    thresholds = tuple(Threshold(measure=measure, sense=sense, objective=objective) for measure, sense, objective in found)
+    gates = {Measure.PASSED: 100 - promised.error_rate_pct} if promised.error_rate_pct is not None else {}
+    thresholds = tuple(
+        Threshold(measure=measure, sense=sense, objective=objective, gate=gates.get(measure)) for measure, sense, objective in found
+    )
     return Monitor(dataset=dataset, every=promised.frequency or _STREAM_EVERY, thresholds=thresholds)

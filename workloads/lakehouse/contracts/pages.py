@@ -119,6 +119,7 @@ def _section(dataset: DatasetContract, every: list[DatasetContract]) -> list[str
 def _row(column: Column) -> str:
     kind = f"{column.classification} ({column.pii})" if column.pii else column.classification
     told = f"{column.description}; refers to {', '.join(column.references)}" if column.references else column.description
+    told = f"{told}; from its source: {column.transformation}" if column.transformation else told
     rules = "; ".join(_rule(column, position) for position in range(len(column.quality)))
     return f"| {column.name} | {column.physical_type} | {'no' if column.required else 'yes'} | {kind} | {rules} | {_text(told)} |"
 
@@ -127,7 +128,8 @@ def _rule(column: Column, position: int) -> str:
     rule = column.quality[position]
     values = rule.arguments.get("validValues") or list(rule.arguments.values())
     told = f" ({', '.join(str(value) for value in values)})" if values else ""
-    return _text(f"{rule.severity}: {rule.implementation}{told}, {rule.owner}")
+    what = f": {rule.description}" if rule.description else ""
+    return _text(f"{rule.severity}: {rule.implementation}{told}{what}, {rule.owner}")
 
 
 def _place(dataset: DatasetContract) -> str:

@@ -56,6 +56,7 @@ def record(spark: SparkSession, catalogs: Catalogs, found: Sequence[Kpi], window
             "value": kpi.value,
             "objective": kpi.objective,
             "sense": str(kpi.sense),
+            "gate": kpi.gate,
             "result": str(kpi.result),
             "rows": kpi.rows,
             "runs": kpi.runs,

@@ -23,6 +23,8 @@ class Result(StrEnum):
     """How a figure stands to its objective."""
 
     MET = "met"
+    # A target that is missed while the gate holds: work for the owner, nothing that stops.
+    BELOW_TARGET = "below target"
     MISSED = "missed"
     NOT_MEASURED = "not measured"
 
@@ -67,7 +69,10 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Kpi:
-    """A figure of a dataset. `value` is None exactly where it was not measured; `note` says why, or what it is of."""
+    """A figure of a dataset. `value` is None exactly where it was not measured; `note` says why, or what it is of.
+
+    With a `gate` the objective is a target: between the two the figure is below target, past the gate it is missed.
+    """
 
     dataset: DatasetContract
     name: str
@@ -77,16 +82,30 @@ class Kpi:
     rows: int
     runs: int
     note: str = ""
+    gate: float | None = None
 
     @property
     def result(self) -> Result:
         if self.value is None:
             return Result.NOT_MEASURED
-        good = self.value >= self.objective if self.sense is Sense.AT_LEAST else self.value <= self.objective
-        return Result.MET if good else Result.MISSED
+        if self._holds(self.value, self.objective):
+            return Result.MET
+        return Result.BELOW_TARGET if self.gate is not None and self._holds(self.value, self.gate) else Result.MISSED
+
+    def _holds(self, value: float, bound: float) -> bool:
+        return value >= bound if self.sense is Sense.AT_LEAST else value <= bound
+
+    @property
+    def standing(self) -> str:
+        """The result in words, with the bounds where there are two."""
+        if self.gate is None or self.result in (Result.MET, Result.NOT_MEASURED):
+            return str(self.result)
+        if self.result is Result.MISSED:
+            return f"below the gate {self.gate:g}"
+        return f"below the target {self.objective:g}, above the gate {self.gate:g}"
 
     def __str__(self) -> str:
-        said = f"not measured, {self.note}" if self.value is None else f"{self.value:.6g} ({self.result})"
+        said = f"not measured, {self.note}" if self.value is None else f"{self.value:.6g} ({self.standing})"
         return f"{self.dataset.name} {self.name}: {said}, objective {self.sense} {self.objective:g}"
 
 
@@ -127,7 +146,8 @@ def kpis(monitors: Iterable[Monitor], measured: Measured) -> list[Kpi]:
 
 
 def missed(found: Iterable[Kpi]) -> list[Kpi]:
-    return [kpi for kpi in found if kpi.result is Result.MISSED]
+    """What was measured and does not meet its objective, targets included."""
+    return [kpi for kpi in found if kpi.result in (Result.BELOW_TARGET, Result.MISSED)]
 
 
 def percentile(delays: Sequence[Delay]) -> float:
@@ -150,6 +170,7 @@ def _kpi(watched: Monitor, threshold: Threshold, measured: Measured) -> Kpi:
         value=figure.value,
         objective=threshold.objective,
         sense=threshold.sense,
+        gate=threshold.gate,
         rows=figure.rows,
         runs=figure.runs,
         note=figure.note,

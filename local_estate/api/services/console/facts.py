@@ -43,8 +43,8 @@ def tables(estate: Estate) -> list[dict[str, Any]]:
 def quality(estate: Estate) -> list[dict[str, Any]]:
     """What the job quality_kpis found out last in each environment, by layer.
 
-    `{"layer", "met", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst"}`: the rates are those of the
-    poorest dataset, `worst` names a figure that is missed. An environment whose figures were never measured has none.
+    `{"layer", "met", "below_target", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst"}`: the rates are those of
+    the poorest dataset, `worst` names a figure that is missed, or else one below its target. Never measured, an environment has none.
     """
     found = []
     for table in estate.ask("unity_catalog.tables"):
@@ -59,7 +59,7 @@ def quality_by_layer(environment: str, figures: list[dict[str, Any]]) -> list[di
     layers = []
     for layer in [name for name in ("raw", "curated", "marts", "ai") if any(row["layer"] == name for row in figures)]:
         mine = [row for row in figures if row["layer"] == layer]
-        missed = sorted(f"{row['dataset']} {row['kpi']}" for row in mine if row["result"] == "missed")
+        missed, short = (sorted(_standing(row) for row in mine if row["result"] == result) for result in ("missed", "below target"))
 
         def poorest(kpi: str, choose: Callable[[list[float]], float], rows: list[dict[str, Any]] = mine) -> float | None:
             values = [row["value"] for row in rows if row["kpi"] == kpi and row["value"] is not None]
@@ -69,14 +69,25 @@ def quality_by_layer(environment: str, figures: list[dict[str, Any]]) -> list[di
             {
                 "layer": f"{environment}{layer}",
                 "met": sum(row["result"] == "met" for row in mine),
+                "below_target": len(short),
                 "missed": len(missed),
                 "not_measured": sum(row["result"] == "not measured" for row in mine),
                 "pass_rate_pct": poorest("pass_rate_pct", min),
                 "freshness_p95_seconds": poorest("freshness_p95_seconds", max),
-                "worst": missed[0] if missed else "",
+                "worst": next(iter(missed + short), ""),
             }
         )
     return layers
+
+
+def _standing(row: dict[str, Any]) -> str:
+    """`pega.case_silver pass_rate_pct 98.5: below the target 99, above the gate 97`."""
+    figure, gate = f"{row['dataset']} {row['kpi']} {row['value']:.6g}", row.get("gate")
+    if gate is None:
+        return f"{figure}: missed, objective {row['sense']} {row['objective']:g}"
+    if row["result"] == "missed":
+        return f"{figure}: below the gate {gate:g}"
+    return f"{figure}: below the target {row['objective']:g}, above the gate {gate:g}"
 
 
 def runs(estate: Estate, limit: int = 50) -> list[dict[str, Any]]:

@@ -35,7 +35,16 @@ def render(facts: Mapping[str, Any]) -> str:
         ("recent runs", f"{succeeded} of {len(runs)} succeeded" if runs else 0),
         ("store writes", facts["writes"]),
     ]
-    quality_columns = ("layer", "met", "missed", "not measured", "least pass rate, %", "freshness p95, s", "missed: the first")
+    quality_columns = (
+        "layer",
+        "met",
+        "below target",
+        "missed",
+        "not measured",
+        "least pass rate, %",
+        "freshness p95, s",
+        "the first of them",
+    )
     run_columns = ("job", "run id", "result", "seconds", "started")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="10">
@@ -50,8 +59,8 @@ def render(facts: Mapping[str, Any]) -> str:
 </body></html>"""
 
 
-_QUALITY = ("layer", "met", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst")
-_NUMBERS = {"rows", "files", "version", "seconds", "count", "run id", "id", "met", "missed", "not measured"}
+_QUALITY = ("layer", "met", "below_target", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst")
+_NUMBERS = {"rows", "files", "version", "seconds", "count", "run id", "id", "met", "below target", "missed", "not measured"}
 _NUMBERS |= {"least pass rate, %", "freshness p95, s"}
 
 
