@@ -12,7 +12,14 @@ from tests.spark.lakehouse_fixtures import LocalCatalogs
 
 _ROWS: Mapping[str, Mapping[str, str]] = {
     "amdm": {"amdm_addr_id": "AD1", "addr_line_1_txt": "1 George Street", "sbrb_nm": "Sydney", "state": "NSW", "post_cd": "2000"},
-    "cmdm": {"customer_id": "CU1", "first_name": "Pat", "last_name": "Lee", "email": "pat@example.com", "amdm_addr_id": "AD1"},
+    "cmdm": {
+        "customer_id": "CU1",
+        "change_type": "UPSERT",
+        "first_name": "Pat",
+        "last_name": "Lee",
+        "email": "pat@example.com",
+        "amdm_addr_id": "AD1",
+    },
     "jarvis": {"service_id": "SV1", "account_id": "CU1", "service_type": "Nbn", "status": "Active", "start_dt": "2024-01-31"},
     "pega": {
         "case_id": "C-1",
