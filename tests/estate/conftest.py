@@ -1,4 +1,4 @@
-"""One estate for the whole-estate tests: `shared` and `dev` deployed by the real engine, day 1 run. Small days; the seams are the same."""
+"""One estate for the whole-estate tests: a copy of the image (`image.py`). Small days; the seams are the same."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from databricks.sdk.service.workspace import ImportFormat
 from local_estate import ask, bring_up, facts, personas
 from local_estate.day.run import StepResult
 from local_estate.paths import REPOSITORY, Paths
-from local_estate.process import ServiceProcess
-
-ROWS = 2_000
+from tests.estate import image as images
+from tests.estate.image import ROWS, Image
 
 
 @dataclass(frozen=True)
@@ -97,18 +96,24 @@ class Deployed:
 
 
 @pytest.fixture(scope="session")
-def deployed() -> Iterator[Deployed]:
+def image() -> Image:
     tools = Path(os.environ.get("ESTATE_TOOLS") or REPOSITORY / ".tools").absolute()
-    with tempfile.TemporaryDirectory(prefix="estate-") as home:
-        paths = Paths(repository=REPOSITORY, tools=tools, home=Path(home))
-        ServiceProcess(paths).start(environment={"ESTATE_FAULTS": "1"})
-        try:
-            bring_up.deploy(paths, "dev", say=print)
-            yield Deployed(paths)
-        finally:
-            ServiceProcess(paths).stop()
+    return images.ensure(Paths(repository=REPOSITORY, tools=tools, home=REPOSITORY / ".estate"), say=print)
 
 
 @pytest.fixture(scope="session")
-def day_one(deployed: Deployed) -> list[StepResult]:
-    return deployed.run_day(1)
+def freshly_made(image: Image) -> Image:
+    """An image that was deployed and filled in this very run, so that no suite passes on what a former one has made."""
+    return image if image.made_now else images.ensure(image.made_by, say=print, again=True)
+
+
+@pytest.fixture(scope="session")
+def deployed(image: Image) -> Iterator[Deployed]:
+    with tempfile.TemporaryDirectory(prefix="estate-") as home, image.served(Path(home)) as paths:
+        yield Deployed(paths)
+
+
+@pytest.fixture(scope="session")
+def day_one(image: Image) -> list[StepResult]:
+    """What each step of day 1 came to when the image was made."""
+    return list(image.steps)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from local_estate import environments, facts
 from local_estate.day.run import StepResult
 from tests.estate.conftest import Deployed
+from tests.estate.image import ROWS
 
 SCRIPT = """
 import importlib.util, json, sys
@@ -24,7 +25,13 @@ print("STATES", json.dumps({ti.task_id: str(ti.state) for ti in run.get_task_ins
 """
 
 
-def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, day_one: list[StepResult], tmp_path: Path) -> None:
+def test_the_daily_dag_runs_every_step_by_its_exported_id_and_a_day_again_leaves_every_count(
+    deployed: Deployed, day_one: list[StepResult], tmp_path: Path
+) -> None:
+    assert day_one
+    growing = ("batch_accounting", "quality_kpis")  # every run measures anew
+    before = {name: rows for name, rows in deployed.counts().items() if not name.endswith(growing)}
+    assert sum(rows or 0 for rows in before.values()) > ROWS
     python = environments.ensure("airflow")
     url = urlsplit(facts.workspace_url(deployed.paths, "dev"))
     token = deployed.workspace.tokens.create(comment="airflow test", lifetime_seconds=3600).token_value
@@ -60,3 +67,4 @@ def test_the_daily_dag_runs_every_step_by_its_exported_id(deployed: Deployed, da
     )
     assert set(json.loads(states).values()) == {"success"}
     assert len(json.loads(states)) == len(deployed.outputs["daily_run"]) + 1
+    assert {name: rows for name, rows in deployed.counts().items() if not name.endswith(growing)} == before

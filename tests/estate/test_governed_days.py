@@ -9,7 +9,8 @@ from databricks.sdk import WorkspaceClient
 
 from local_estate.day import landing
 from local_estate.day.run import StepResult
-from tests.estate.conftest import ROWS, Deployed
+from tests.estate.conftest import Deployed
+from tests.estate.image import ROWS
 
 HISTORY = "dev_ep_marts.customer.dim_customer_scd2"
 

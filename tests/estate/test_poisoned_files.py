@@ -13,11 +13,14 @@ from bench.memory import PeakMemory
 from local_estate import facts
 from local_estate.day import landing
 from local_estate.day.run import StepResult
-from tests.estate.conftest import ROWS, Deployed
+from tests.estate.conftest import Deployed
+from tests.estate.image import ROWS
 
 TS = "2025-06-01T10:00:00+10:00"
 CASE = {"case_type": "fault", "status": "open", "customer_id": "CU00000001", "created_ts": TS, "updated_ts": TS}
 DEPTH = 1_000_000
+# Good rows beside the broken ones, as often as the day has them: a small day's share must stay below the objective of 3 %.
+REPEATS = 10
 NO_JSON = (
     json.dumps({**CASE, "case_id": "P-NAN"}).replace("}", ', "handle_time_minutes": NaN}'),
     "[" * DEPTH,
@@ -46,7 +49,7 @@ def poison_cases(good: str) -> bytes:
         {**CASE, "case_id": "P-EXTRA", "mood": "fine"},
     ]
     lines = [json.dumps(case) for case in cases]
-    return (good * 3 + "\n".join([*lines, *NO_JSON]) + "\n").encode()
+    return (good * REPEATS + "\n".join([*lines, *NO_JSON]) + "\n").encode()
 
 
 def poison_services(good: str) -> bytes:
@@ -57,7 +60,7 @@ def poison_services(good: str) -> bytes:
         f"P-BYTES,CU00000001,nbn,Caf\u00e9,active,2024-01-31,{TS}".encode("latin-1"),
         f"P-TYPE,CU00000001,nbn,P,active,soon,{TS}".encode(),
     ]
-    return (header + "\n" + rest * 3).encode() + b"\n".join(lines) + b"\n"
+    return (header + "\n" + rest * REPEATS).encode() + b"\n".join(lines) + b"\n"
 
 
 def quarantined(deployed: Deployed, client: WorkspaceClient, system: str, key: str, file: str) -> list[tuple[str, list[str]]]:
