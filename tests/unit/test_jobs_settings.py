@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from local_estate.api.kernel.errors import ApiError
+from local_estate.api.services.jobs import quartz
 from local_estate.api.services.jobs.settings import merged, normalised
 
 CLUSTER = {"spark_version": "17.3.x-scala2.13", "node_type_id": "Standard_D4ds_v5", "num_workers": 2, "policy_id": "A1"}
@@ -114,11 +116,51 @@ def test_bad_settings_are_refused_with_a_reason(settings: dict[str, Any], messag
     assert message in error.message
 
 
-def test_a_paused_schedule_is_kept_and_a_live_one_refused() -> None:
+def test_a_schedule_is_kept_paused_or_not_and_a_trigger_only_paused() -> None:
     schedule = {"quartz_cron_expression": "0 30 4 ? * MON-FRI", "timezone_id": "Australia/Sydney", "pause_status": "PAUSED"}
-    assert normalised(job(wheel(), schedule=schedule))["schedule"] == schedule
-    error = refused(job(wheel(), schedule={**schedule, "pause_status": "UNPAUSED"}))
-    assert (error.code, "schedule.pause_status" in error.message) == ("NOT_IMPLEMENTED", True)
+    for status in ("PAUSED", "UNPAUSED"):
+        assert normalised(job(wheel(), schedule={**schedule, "pause_status": status}))["schedule"]["pause_status"] == status
+    trigger = {"periodic": {"interval": 1, "unit": "HOURS"}}
+    assert normalised(job(wheel(), trigger={**trigger, "pause_status": "PAUSED"}))["trigger"]["periodic"] == trigger["periodic"]
+    error = refused(job(wheel(), trigger=trigger))
+    assert (error.code, "set trigger.pause_status to PAUSED and use run-now" in error.message) == ("NOT_IMPLEMENTED", True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "UTC"}, "continuous": {}},
+            "one of schedule, trigger and continuous",
+        ),
+        ({"schedule": {"quartz_cron_expression": "0 0 2 * * ?", "timezone_id": "Sydney"}}, "Invalid timezone_id: 'Sydney'"),
+        ({"continuous": {"pause_status": "OFF"}}, "continuous.pause_status must be PAUSED or UNPAUSED, not 'OFF'"),
+        ({"continuous": {}, "max_concurrent_runs": 2}, "one run at a time: max_concurrent_runs must be 1"),
+    ],
+)
+def test_a_job_that_starts_by_itself_is_held_to_its_rules(settings: dict[str, Any], message: str) -> None:
+    error = refused(job(wheel(), **settings))
+    assert (error.code, message in error.message) == ("INVALID_PARAMETER_VALUE", True), error.message
+    retried = refused(job(wheel(max_retries=2), continuous={}))
+    assert "Task 'a' of a continuous job cannot have max_retries or depends_on" in retried.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "due"),
+    [
+        ("0 0 2 * * ?", "UTC", "2025-06-03T02:00:00Z"),
+        ("0 0 2 * * ?", "Australia/Sydney", "2025-06-02T16:00:00Z"),
+        ("30 0/15 * ? * *", "UTC", "2025-06-02T10:00:30Z"),
+        # 1 is Sunday in Quartz: 8 June.
+        ("0 0 2 ? * 1", "UTC", "2025-06-08T02:00:00Z"),
+        ("0 0 2 ? * MON-FRI", "UTC", "2025-06-03T02:00:00Z"),
+        ("0 0 2 ? * 2-6 *", "UTC", "2025-06-03T02:00:00Z"),
+    ],
+)
+def test_a_schedule_is_due_as_quartz_reads_it(expression: str, zone: str, due: str) -> None:
+    monday = datetime(2025, 6, 2, 10, tzinfo=UTC)
+    found = quartz.due({"quartz_cron_expression": expression, "timezone_id": zone}, monday.timestamp())
+    assert datetime.fromtimestamp(found, UTC) == datetime.fromisoformat(due)
 
 
 def test_zero_workers_need_the_single_node_settings() -> None:

@@ -41,7 +41,13 @@ def _create(call: Call) -> Document:
         call.estate.ask("permissions.created", owner_id=call.caller.id, **named)
         if acl:
             call.estate.ask("permissions.assign", access_control_list=acl, **named)
+    _look_at_jobs(call)
     return {"job_id": job_id}
+
+
+def _look_at_jobs(call: Call) -> None:
+    scheduler: Scheduler = call.estate.ask("jobs.scheduler")
+    scheduler.look_at_jobs()
 
 
 def _check_version(call: Call, given: Document) -> None:
@@ -132,6 +138,7 @@ def _store(call: Call, before: Document, wanted: settings.Settings) -> Document:
     with call.store.transaction() as transaction:
         document = {**before, "settings": wanted, "run_as_id": run_as["id"], "run_as_name": run_as["name"]}
         transaction.put(JOB, models.job_key(workspace(call), before["job_id"]), document)
+    _look_at_jobs(call)
     return {}
 
 
@@ -140,6 +147,7 @@ def _delete(call: Call) -> Document:
     with call.store.transaction() as transaction:
         # The ACL stays: a stranger gets 403 for a deleted job too.
         transaction.delete(JOB, models.job_key(workspace(call), document["job_id"]))
+    _look_at_jobs(call)
     run_calls.cancel_runs_of(call, document["job_id"], "The job was deleted.")
     return {}
 

@@ -27,16 +27,21 @@ def new_job_run(
     caller_id: str,
     request: Mapping[str, Any],
     trigger: str = "ONE_TIME",
+    asked: bool = True,
 ) -> JobRun:
-    """Raises ApiError: PERMISSION_DENIED without CAN_MANAGE_RUN, INVALID_PARAMETER_VALUE for parameters or tasks the job lacks."""
-    estate.ask(
-        "permissions.require",
-        principal_id=caller_id,
-        workspace_id=workspace_id,
-        object_type="jobs",
-        object_id=str(job_id),
-        level="CAN_MANAGE_RUN",
-    )
+    """Raises ApiError: PERMISSION_DENIED without CAN_MANAGE_RUN, INVALID_PARAMETER_VALUE for parameters or tasks the job lacks.
+
+    `asked` is False for a run that nobody asked for: the job's own schedule did.
+    """
+    if asked:
+        estate.ask(
+            "permissions.require",
+            principal_id=caller_id,
+            workspace_id=workspace_id,
+            object_type="jobs",
+            object_id=str(job_id),
+            level="CAN_MANAGE_RUN",
+        )
     job = models.load_job(transaction, workspace_id, job_id)
     settings = job["settings"]
     only = [str(key) for key in request.get("only") or []]

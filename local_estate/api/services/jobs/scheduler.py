@@ -21,6 +21,7 @@ from local_estate.api.services.jobs.active import Active
 from local_estate.api.services.jobs.models import RUN, Ending, JobRun, TaskRun
 from local_estate.api.services.jobs.progress import Progress
 from local_estate.api.services.jobs.recovery import recover
+from local_estate.api.services.jobs.self_starting import SelfStarting
 from local_estate.api.services.jobs.work import Execute, Order, Result, Work, failed
 
 log = logging.getLogger("estate.jobs")
@@ -44,6 +45,7 @@ class Scheduler:
         self._stopping = False
         self._clock_offset = estate.clock.offset_seconds
         self.progress = Progress(self)
+        self._self_starting = SelfStarting(self)
         self._thread = threading.Thread(target=self._loop, name="jobs-scheduler", daemon=True)
         self.unseen: set[int] = set()  # runs no client has read yet; their first read is never a final state
 
@@ -134,6 +136,12 @@ class Scheduler:
     def is_active(self, run_id: int) -> bool:
         return run_id in self._active
 
+    def look_at_jobs(self) -> None:
+        """A job was created, changed or deleted: it may start by itself now, or no longer."""
+        with self._changed:
+            self._self_starting.look_again()
+            self._changed.notify_all()
+
     def look_at_clock(self) -> None:
         """Tests move the clock; whoever waits for a time must then look again."""
         if self.estate.clock.offset_seconds != self._clock_offset:
@@ -158,6 +166,9 @@ class Scheduler:
 
     def find_active(self, run_id: int) -> Active | None:
         return self._active.get(run_id)
+
+    def has_active(self, job_id: int) -> bool:
+        return any(active.run.job_id == job_id for active in self._active.values())
 
     def pending_change(self, run_id: int) -> JobRun | None:
         """A run as it will be stored by the next `flush`."""
@@ -210,6 +221,7 @@ class Scheduler:
 
     def _step(self) -> int | None:
         """Moves every run as far as it goes; the next time (epoch ms) at which something is due."""
+        self._self_starting.advance()
         before = -1
         while before != self._changes:
             before = self._changes
@@ -217,7 +229,8 @@ class Scheduler:
                 self.progress.advance(active)
         self._fill_slots()
         self.flush()
-        return min((due for active in self._active.values() if (due := self.progress.next_due(active))), default=None)
+        dues = [self.progress.next_due(active) for active in self._active.values()]
+        return min((due for due in (*dues, self._self_starting.next_due()) if due), default=None)
 
     def _fill_slots(self) -> None:
         while self._ready and len(self._works) < self._slots:

@@ -6,10 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from croniter import croniter
-
 from local_estate.api.kernel.errors import ApiError, not_supported
-from local_estate.api.services.jobs import graph, references
+from local_estate.api.services.jobs import graph, quartz, references
 
 Settings = dict[str, Any]
 Task = dict[str, Any]
@@ -100,23 +98,38 @@ def _refuse_unsupported(settings: Settings) -> None:
         raise not_supported("jobs with a git_source; put the code in a wheel or a workspace file")
     if settings.get("format") == "SINGLE_TASK":
         raise invalid("The format SINGLE_TASK is not accepted by Jobs 2.1 and later; list the task under 'tasks'.")
-    schedule = settings.get("schedule")
-    if schedule is not None:
-        _check_cron(schedule)
-    for name in ("schedule", "trigger", "continuous"):
-        if name in settings and settings[name].get("pause_status", "UNPAUSED") != "PAUSED":
-            raise not_supported(f"jobs that start by themselves ({name}); set {name}.pause_status to PAUSED and use run-now")
+    _check_starts(settings)
 
 
-def _check_cron(schedule: Mapping[str, Any]) -> None:
-    expression = str(schedule.get("quartz_cron_expression", ""))
-    fields = expression.split()
-    # Quartz has seconds first and `?` for "no value"; croniter has seconds last.
-    five = " ".join(fields[1:6]).replace("?", "*")
-    if len(fields) not in (6, 7) or not croniter.is_valid(five):
-        raise invalid(f"Invalid quartz_cron_expression: '{expression}'.")
-    if not schedule.get("timezone_id"):
-        raise invalid("Missing required field: schedule.timezone_id")
+def _check_starts(settings: Settings) -> None:
+    """How the job starts by itself, if it does."""
+    found = [name for name in ("schedule", "trigger", "continuous") if name in settings]
+    if len(found) > 1:
+        raise invalid(f"A job has one of schedule, trigger and continuous, not {' and '.join(found)}.")
+    for name in found:
+        status = settings[name].get("pause_status", quartz.UNPAUSED)
+        if status not in (quartz.UNPAUSED, "PAUSED"):
+            raise invalid(f"{name}.pause_status must be PAUSED or UNPAUSED, not {status!r}.")
+    if "schedule" in settings:
+        try:
+            quartz.check(settings["schedule"])
+        except quartz.BadSchedule as error:
+            raise invalid(str(error)) from None
+    if quartz.is_on(settings, "trigger"):
+        raise not_supported("jobs that a trigger starts (files, tables, periods); set trigger.pause_status to PAUSED and use run-now")
+    if "continuous" in settings:
+        _check_continuous(settings)
+
+
+def _check_continuous(settings: Settings) -> None:
+    """Its runs follow one another, and a failed one is not tried again: the next one begins.
+    https://learn.microsoft.com/azure/databricks/jobs/continuous
+    """
+    if str(settings.get("max_concurrent_runs", 1)) != "1":
+        raise invalid("A continuous job has one run at a time: max_concurrent_runs must be 1.")
+    for task in settings.get("tasks") or []:
+        if isinstance(task, dict) and (task.get("max_retries") or task.get("depends_on")):
+            raise invalid(f"Task '{task.get('task_key')}' of a continuous job cannot have max_retries or depends_on.")
 
 
 def _listed(settings: Mapping[str, Any], name: str) -> list[Any]:
