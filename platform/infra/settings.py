@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import json
 import re
+import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -111,6 +112,35 @@ class Compute(Section):
         return names
 
 
+class Schedules(Section):
+    """What starts by itself. The others are deployed paused, so that a run by hand is all that is missing of them.
+
+    `running` has `stream` only once the secret of its connection is in the vault: a continuous run that fails is started again and again.
+    """
+
+    running: tuple[Literal["maintenance", "pipelines", "stream"], ...] = ()
+    timezone: str = "Australia/Sydney"
+    maintenance: str = "0 0 2 * * ?"
+    pipelines: str = "0 0 6 * * ?"
+
+    def pause_status(self, name: str) -> str:
+        return "UNPAUSED" if name in self.running else "PAUSED"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in zoneinfo.available_timezones():
+            raise ValueError(f"{name!r} is no time zone, such as Australia/Sydney")
+        return name
+
+    @field_validator("maintenance", "pipelines")
+    @classmethod
+    def _quartz(cls, expression: str) -> str:
+        if len(expression.split()) not in (6, 7):
+            raise ValueError(f"{expression!r} is no Quartz expression, which begins with the second: `0 0 2 * * ?` is every day at two")
+        return expression
+
+
 class Artifact(Section):
     """The wheel. Without a digest it is built from the checkout, unless `required`."""
 
@@ -150,6 +180,7 @@ class EnvironmentSettings(Section):
     storage: Storage
     compute: Compute
     artifact: Artifact = Artifact()
+    schedules: Schedules = Schedules()
     catalog_prefix: str = Field(pattern=r"^([a-z]+_)?$")
     vacuum_retention_hours: int = Field(ge=168)
     protect: bool

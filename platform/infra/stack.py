@@ -171,6 +171,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
             run_as=shared.principals.apply(lambda known: known["etl"]),
             airflow=shared.principals.apply(lambda known: known["airflow"]),
             vacuum_retention_hours=settings.vacuum_retention_hours,
+            schedules=settings.schedules,
             tags=tags,
         ),
     )
@@ -184,6 +185,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
             ready=catalogs.ready,
             run_as=shared.principals.apply(lambda known: known["etl"]),
             airflow=shared.principals.apply(lambda known: known["airflow"]),
+            schedules=settings.schedules,
             tags=tags,
         ),
     )

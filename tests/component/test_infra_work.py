@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from lakehouse.contracts import SYSTEMS
-from tests.component.conftest import Plan
+from tests.component.conftest import Plan, Recorded
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 JOBS = {
@@ -38,17 +38,33 @@ PARAMETERS = {
 }
 
 
+def wheel_jobs(plan: Plan) -> list[Recorded]:
+    return [job for job in plan.all("Job") if "pythonWheelTask" in job.inputs["tasks"][0]]
+
+
+def test_maintenance_and_pipelines_start_by_themselves_in_prod_and_everything_else_is_paused(environment_plan: Plan) -> None:
+    """Paused outside prod, and the stream everywhere: its connection's secret is put into the vault by hand."""
+    status = "UNPAUSED" if environment_plan.stack == "prod" else "PAUSED"
+    schedules = {job.name: job.inputs["schedule"] for job in environment_plan.all("Job") if "schedule" in job.inputs}
+    assert schedules == {
+        name: {"quartzCronExpression": due, "timezoneId": "Australia/Sydney", "pauseStatus": status}
+        for name, due in (("maintenance", "0 0 2 * * ?"), ("refresh-telecom", "0 0 6 * * ?"))
+    }
+    continuous = {job.name: job.inputs["continuous"] for job in environment_plan.all("Job") if "continuous" in job.inputs}
+    assert continuous == {"stream_contact_events": {"pauseStatus": "PAUSED"}}
+
+
 def test_every_job_starts_an_entry_point_the_wheel_has(environment_plan: Plan) -> None:
     project = tomllib.loads((REPOSITORY / "workloads" / "pyproject.toml").read_text())["project"]
     offered = set(project.get("scripts", {})) | {name for group in project.get("entry-points", {}).values() for name in group}
-    started = {job.name: task["pythonWheelTask"]["entryPoint"] for job in environment_plan.all("Job") for task in job.inputs["tasks"]}
+    started = {job.name: task["pythonWheelTask"]["entryPoint"] for job in wheel_jobs(environment_plan) for task in job.inputs["tasks"]}
     assert started == JOBS
     assert set(started.values()) <= offered
 
 
 def test_jobs_get_catalog_names_as_literals_and_the_rest_as_job_parameters(environment_plan: Plan) -> None:
     prefix = {"dev": "dev_", "test": "test_", "prod": ""}[environment_plan.stack]
-    for job in environment_plan.all("Job"):
+    for job in wheel_jobs(environment_plan):
         (task,) = job.inputs["tasks"]
         named = task["pythonWheelTask"]["namedParameters"]
         assert {key: named[key] for key in named if key.endswith("_catalog")} == {
@@ -61,7 +77,7 @@ def test_jobs_get_catalog_names_as_literals_and_the_rest_as_job_parameters(envir
 
 def test_jobs_queue_time_out_and_know_how_many_may_run(environment_plan: Plan) -> None:
     for job in environment_plan.all("Job"):
-        assert job.inputs["queue"] == {"enabled": True}
+        assert job.inputs.get("queue") == (None if "continuous" in job.inputs else {"enabled": True})
         assert job.inputs["timeoutSeconds"] > 0
         # One run per system at a time; everything else alone.
         by_system = PARAMETERS.get(job.name, {}).keys() == {"system"}

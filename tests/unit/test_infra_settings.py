@@ -202,3 +202,20 @@ def test_every_wrong_value_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         _parse("dev", config)
     assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("schedules", "said"),
+    [
+        ({"running": ["bronze"]}, "lakehouse:schedules.running.0"),
+        ({"timezone": "Sydney"}, "lakehouse:schedules.timezone: 'Sydney' is no time zone, such as Australia/Sydney"),
+        (
+            {"maintenance": "0 2 * * *"},
+            "'0 2 * * *' is no Quartz expression, which begins with the second: `0 0 2 * * ?` is every day at two",
+        ),
+    ],
+)
+def test_a_bad_schedule_is_named(schedules: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _parse("dev", {**configuration("dev"), "lakehouse:schedules": schedules})
+    assert said in str(caught.value)

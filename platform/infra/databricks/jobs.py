@@ -13,6 +13,7 @@ from infra.component import Component
 from infra.databricks.compute import Compute
 from infra.databricks.groups import ENGINEERS
 from infra.settings import Compute as ComputeSettings
+from infra.settings import Schedules
 from lakehouse.contracts import SYSTEMS
 
 SYSTEM = {"system": "cmdm"}  # what a run started by hand takes unless told otherwise
@@ -27,6 +28,8 @@ class JobSpec:
     parameters: Mapping[str, str] = field(default_factory=dict)
     timeout_minutes: int = 60
     max_concurrent_runs: int = 1
+    nightly: bool = False
+    continuous: bool = False
 
 
 JOBS: dict[str, JobSpec] = {
@@ -50,6 +53,7 @@ JOBS: dict[str, JobSpec] = {
         parameters={"kafka_secret": "connectors/kafka-contact-events", "trigger": "available_now"},
         # A continuous run lasts for days; it is to be started anew at least as often as its secret may be rotated.
         timeout_minutes=7 * 24 * 60,
+        continuous=True,
     ),
     "replay_quarantine": JobSpec(
         entry_point="replay_quarantine",
@@ -83,7 +87,9 @@ JOBS: dict[str, JobSpec] = {
         parameters={"customer_id": ""},
     ),
     "rag_build_idx": JobSpec(entry_point="rag_build_idx", description="Knowledge documents into chunks"),
-    "maintenance": JobSpec(entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240),
+    "maintenance": JobSpec(
+        entry_point="maintenance", description="OPTIMIZE and VACUUM of the contract tables", timeout_minutes=240, nightly=True
+    ),
 }
 
 # The ids Airflow binds, by the names of the blueprint (section 26).
@@ -107,6 +113,11 @@ def daily_steps() -> list[dict[str, Any]]:
     ]
 
 
+def nightly(expression: str, schedules: Schedules, name: str) -> dict[str, str]:
+    """The schedule of a job, paused where the stack does not list `name` as running."""
+    return {"quartz_cron_expression": expression, "timezone_id": schedules.timezone, "pause_status": schedules.pause_status(name)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobsArgs:
     """`run_as` and `airflow` are application ids of service principals; `catalogs` by layer; `wheel` its volume path."""
@@ -119,6 +130,7 @@ class JobsArgs:
     run_as: pulumi.Input[str]
     airflow: pulumi.Input[str]
     vacuum_retention_hours: int
+    schedules: Schedules
     tags: Mapping[str, str]
 
 
@@ -152,15 +164,21 @@ class Jobs(Component):
         named["run_id"] = "{{job.run_id}}"
         if name == "maintenance":
             named["retention_hours"] = str(args.vacuum_retention_hours)
+        defaults, schedules = dict(spec.parameters), args.schedules
+        if spec.continuous and "stream" in schedules.running:
+            defaults["trigger"] = "continuous"  # a paused one is started by hand, and ends
         return databricks.Job(
             name,
             name=name,
+            schedule=nightly(schedules.maintenance, schedules, "maintenance") if spec.nightly else None,
+            continuous={"pause_status": schedules.pause_status("stream")} if spec.continuous else None,
             description=spec.description,
             max_concurrent_runs=spec.max_concurrent_runs,
             timeout_seconds=spec.timeout_minutes * 60,
-            queue={"enabled": True},
+            # A continuous job has one run and no queue.
+            queue=None if spec.continuous else {"enabled": True},
             run_as={"service_principal_name": args.run_as},
-            parameters=[{"name": key, "default": default} for key, default in sorted(spec.parameters.items())],
+            parameters=[{"name": key, "default": default} for key, default in sorted(defaults.items())],
             job_clusters=[
                 {
                     "job_cluster_key": "etl",

@@ -14,11 +14,14 @@ import pulumi_databricks as databricks
 
 from infra.component import Component
 from infra.databricks.groups import ENGINEERS
+from infra.databricks.jobs import nightly
 from infra.settings import Compute as ComputeSettings
+from infra.settings import Schedules
 
 SOURCES = Path(__file__).resolve().parents[3] / "workloads" / "pipelines"
 # Not /Workspace/Shared: everybody may write there, and these files run as the environment's service principal.
 _ROOT = "/Workspace/lakehouse/pipelines"
+_TIMEOUT_MINUTES = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class PipelinesArgs:
     ready: list[pulumi.Resource]
     run_as: pulumi.Input[str]
     airflow: pulumi.Input[str]
+    schedules: Schedules
     tags: Mapping[str, str]
 
 
@@ -60,7 +64,7 @@ def policy_definition(settings: ComputeSettings, tags: Mapping[str, str]) -> dic
 
 
 class Pipelines(Component):
-    """`ids` by name. Triggered: no freshness objective of theirs needs a cluster that never ends."""
+    """`ids` by name. Triggered, by a job each: no freshness objective of theirs needs a cluster that never ends."""
 
     token = "lakehouse:databricks:Pipelines"
     ids: dict[str, pulumi.Output[str]]
@@ -94,7 +98,35 @@ class Pipelines(Component):
                 ],
                 opts=self._child(),
             )
+            self._refresh(pipeline_name, pipeline.id)
         self.register_outputs({"ids": self.ids})
+
+    def _refresh(self, name: str, pipeline_id: pulumi.Output[str]) -> None:
+        """The job that updates the pipeline, for a pipeline has no schedule of its own."""
+        args = self._args
+        job = databricks.Job(
+            f"refresh-{name}",
+            name=f"refresh_{name}",
+            description=f"Updates the pipeline {name}",
+            max_concurrent_runs=1,
+            timeout_seconds=_TIMEOUT_MINUTES * 60,
+            queue={"enabled": True},
+            run_as={"service_principal_name": args.run_as},
+            schedule=nightly(args.schedules.pipelines, args.schedules, "pipelines"),
+            tasks=[{"task_key": name, "pipeline_task": {"pipeline_id": pipeline_id, "full_refresh": False}}],
+            tags=dict(args.tags),
+            opts=self._child(),
+        )
+        databricks.Permissions(
+            f"refresh-{name}",
+            job_id=job.id,
+            access_controls=[
+                {"service_principal_name": args.run_as, "permission_level": "IS_OWNER"},
+                {"service_principal_name": args.airflow, "permission_level": "CAN_MANAGE_RUN"},
+                {"group_name": ENGINEERS, "permission_level": "CAN_MANAGE_RUN"},
+            ],
+            opts=self._child(),
+        )
 
     def _sources(self, spec: PipelineSpec) -> list[pulumi.Resource]:
         """The folder as it is in the repository, read by engineers and changed by deployments only."""
