@@ -19,7 +19,8 @@ from infra.azure.workspace import Workspace, WorkspaceArgs
 from infra.databricks.artifact import Artifact, ArtifactArgs
 from infra.databricks.catalogs import Catalogs, CatalogsArgs
 from infra.databricks.compute import Compute, ComputeArgs
-from infra.databricks.governance import Governance, GovernanceArgs
+from infra.databricks.contract_grants import schema_grants
+from infra.databricks.governance import Governance, GovernanceArgs, policies
 from infra.databricks.groups import ENGINEERS
 from infra.databricks.identity import Account, AccountArgs
 from infra.databricks.jobs import EXPORTED, Jobs, JobsArgs
@@ -31,6 +32,7 @@ from infra.naming import Naming
 from infra.settings import AccountSettings, EnvironmentSettings
 from infra.settings import Azure as AzureSettings
 from infra.shared import Shared
+from lakehouse.contracts import ContractError
 from release.wheel import ArtifactError, Wheel, wheel
 
 
@@ -76,6 +78,7 @@ def build_account(settings: AccountSettings) -> None:
 def build_environment(settings: EnvironmentSettings) -> None:
     """One environment, from the network up to the jobs."""
     built = _wheel(settings)  # first of all: a refusal comes before any resource exists
+    _contracts()
     naming = _naming(settings.azure, settings.environment)
     tags = settings.tags.model_dump()
     cloud = _azure_provider(settings.azure)
@@ -155,7 +158,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
             catalogs=catalogs,
             account_id=settings.databricks.account_id,
             prefix=settings.catalog_prefix,
-            tagger=shared.principals.apply(lambda known: known["etl"]),
+            tagger=shared.principals["etl"],
         ),
     )
     SecretScope("connectors", SecretScopeArgs(workspace_provider=inside, key_vault=vault, scope="connectors", reader_groups=(ENGINEERS,)))
@@ -168,8 +171,8 @@ def build_environment(settings: EnvironmentSettings) -> None:
             compute_settings=settings.compute,
             catalogs=catalogs.names,
             wheel=artifact.uploaded.path,
-            run_as=shared.principals.apply(lambda known: known["etl"]),
-            airflow=shared.principals.apply(lambda known: known["airflow"]),
+            run_as=shared.principals["etl"],
+            airflow=shared.principals["airflow"],
             vacuum_retention_hours=settings.vacuum_retention_hours,
             schedules=settings.schedules,
             tags=tags,
@@ -183,8 +186,8 @@ def build_environment(settings: EnvironmentSettings) -> None:
             catalogs=catalogs.names,
             wheel=artifact.uploaded.path,
             ready=catalogs.ready,
-            run_as=shared.principals.apply(lambda known: known["etl"]),
-            airflow=shared.principals.apply(lambda known: known["airflow"]),
+            run_as=shared.principals["etl"],
+            airflow=shared.principals["airflow"],
             schedules=settings.schedules,
             tags=tags,
         ),
@@ -267,6 +270,15 @@ def _resource_group(naming: Naming, settings: AzureSettings, tags: Mapping[str, 
         tags=dict(tags),
         opts=pulumi.ResourceOptions(provider=provider),
     )
+
+
+def _contracts() -> None:
+    """Loads them, and works out what stands on them: read by the first component that needs one, a mistake would surface mid-deployment."""
+    try:
+        schema_grants()
+        policies()
+    except ContractError as error:
+        raise Refused(str(error)) from None
 
 
 def _wheel(settings: EnvironmentSettings) -> Wheel:

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from pulumi.output import Unknown
 
 from infra.errors import Refused, SharedIncomplete
+from lakehouse.contracts import ContractError
 from tests.component.conftest import SHARED_OUTPUTS, Plan, Recorded, configuration, record
 
 STATEFUL = {
@@ -118,6 +120,34 @@ def test_urns_are_unique(plan: Plan) -> None:
 def test_what_shared_lacks_is_named_with_its_fix(shared: dict[str, Any], said: str) -> None:
     with pytest.raises(SharedIncomplete, match=said):
         record("dev", shared=shared)
+
+
+def without_group(name: str) -> dict[str, Any]:
+    outputs: dict[str, Any] = dict(SHARED_OUTPUTS)
+    return {**outputs, "group_ids": {group: known for group, known in outputs["group_ids"].items() if group != name}}
+
+
+def test_a_group_that_shared_does_not_have_yet_can_be_previewed_and_the_others_stay_known() -> None:
+    plan = record("dev", shared=without_group("pii_readers"), preview=True)
+    assert plan.one("MwsPermissionAssignment", "analyst_readers").inputs["principalId"] == "id-analyst_readers"
+    assert isinstance(plan.one("MwsPermissionAssignment", "pii_readers").inputs["principalId"], Unknown)
+
+
+def test_a_group_that_shared_does_not_have_is_refused_by_up_with_its_fix() -> None:
+    said = r"^stack shared has no pii_readers in its output group_ids yet\. Fix: pulumi up -s shared$"
+    with pytest.raises(SharedIncomplete, match=said):
+        record("dev", shared=without_group("pii_readers"))
+
+
+def test_a_contracts_mistake_refuses_before_anything_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ContractError("cmdm/customer.yaml: no such type")
+
+    monkeypatch.setattr("infra.stack.schema_grants", broken)
+    seen: list[Recorded] = []
+    with pytest.raises(Refused, match=r"^cmdm/customer\.yaml: no such type$"):
+        record("dev", seen=seen)
+    assert seen == []
 
 
 def test_a_stack_of_released_wheels_refuses_before_anything_is_registered() -> None:

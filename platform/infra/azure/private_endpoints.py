@@ -32,7 +32,7 @@ class PrivateEndpointsArgs:
     subnet_id: pulumi.Input[str]
     virtual_network_id: pulumi.Input[str]
     hub_resource_group: pulumi.Input[str]
-    zone_ids: pulumi.Output[Mapping[str, str]]
+    zone_ids: Mapping[str, pulumi.Output[str]]
     targets: tuple[Target, ...]
     tags: Mapping[str, str]
 
@@ -59,13 +59,12 @@ class PrivateEndpoints(Component):
                 tags=dict(args.tags),
                 opts=self.child(depends_on=[*target.ready, *previous]),
             )
-            zone_id = args.zone_ids.apply(lambda zones, group=target.group: zones[group])  # type: ignore[misc]
             records = network.PrivateDnsZoneGroup(
                 target.name,
                 resource_group_name=args.resource_group,
                 private_endpoint_name=endpoint.name,
                 private_dns_zone_group_name="default",
-                private_dns_zone_configs=[{"name": target.group.replace("_", "-"), "private_dns_zone_id": zone_id}],
+                private_dns_zone_configs=[{"name": target.group.replace("_", "-"), "private_dns_zone_id": args.zone_ids[target.group]}],
                 opts=self.child(),
             )
             previous = [endpoint, records]

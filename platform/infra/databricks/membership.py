@@ -19,8 +19,8 @@ class MembershipArgs:
     account: databricks.Provider
     workspace_id: pulumi.Input[str]
     metastore_id: pulumi.Input[str]
-    group_ids: pulumi.Output[Mapping[str, str]]
-    principal_ids: pulumi.Output[Mapping[str, str]]
+    group_ids: Mapping[str, pulumi.Output[str]]
+    principal_ids: Mapping[str, pulumi.Output[str]]
 
 
 class Membership(Component):
@@ -44,7 +44,7 @@ class Membership(Component):
                 databricks.MwsPermissionAssignment(
                     logical,
                     workspace_id=args.workspace_id,
-                    principal_id=ids.apply(lambda known, key=key: known[key]),  # type: ignore[misc]
+                    principal_id=ids[key],
                     permissions=[level],
                     opts=self.child(provider=args.account, depends_on=[assignment]),
                 )
