@@ -16,8 +16,9 @@ from infra.azure.network import Network, NetworkArgs
 from infra.azure.private_endpoints import PrivateEndpoints, PrivateEndpointsArgs, Target
 from infra.azure.storage import DataLake, DataLakeArgs
 from infra.azure.workspace import Workspace, WorkspaceArgs
+from infra.catalog_names import refuse_renamed, standing_catalogs
 from infra.databricks.artifact import Artifact, ArtifactArgs
-from infra.databricks.catalogs import Catalogs, CatalogsArgs
+from infra.databricks.catalogs import Catalogs, CatalogsArgs, catalog_names
 from infra.databricks.compute import Compute, ComputeArgs
 from infra.databricks.contract_grants import schema_grants
 from infra.databricks.governance import Governance, GovernanceArgs, policies
@@ -79,6 +80,7 @@ def build_environment(settings: EnvironmentSettings) -> None:
     """One environment, from the network up to the jobs."""
     built = _wheel(settings)  # first of all: a refusal comes before any resource exists
     _contracts()
+    refuse_renamed(catalog_names(settings.catalog_prefix), standing_catalogs(), pulumi.get_stack())
     naming = _naming(settings.azure, settings.environment)
     tags = settings.tags.model_dump()
     cloud = _azure_provider(settings.azure)

@@ -75,6 +75,7 @@ class FirstDeployment(mocks.Mocks):
 
     shared: dict[str, Any]
     preview: bool
+    standing: dict[str, Any] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         outputs = dict(args.inputs)
@@ -104,6 +105,8 @@ class FirstDeployment(mocks.Mocks):
             return WORKSPACE
         if args.token == "azure-native:databricks:getAccessConnector":
             return {"identity": IDENTITY}
+        if args.token == "pulumi:pulumi:readStackResourceOutputs":
+            return {"outputs": self.standing}
         raise AssertionError(f"the program may not call {args.token}")
 
 
@@ -170,12 +173,14 @@ def record(
     shared: dict[str, Any] | None = None,
     preview: bool = False,
     seen: list[Recorded] | None = None,
+    standing: dict[str, Any] | None = None,
 ) -> Plan:
     """The plan of a first `up`, or of a first `preview`, where no id is known yet. Every record is a Pulumi runtime of its own.
 
-    `seen` gets what was registered even when the program fails.
+    `seen` gets what was registered even when the program fails; `standing` is what the stack's state holds already.
     """
-    recorder = Recorder(FirstDeployment(SHARED_OUTPUTS if shared is None else shared, preview), [] if seen is None else seen)
+    answers = FirstDeployment(SHARED_OUTPUTS if shared is None else shared, preview, standing or {})
+    recorder = Recorder(answers, [] if seen is None else seen)
     return contextvars.Context().run(_record, recorder, stack, config or configuration(stack), preview)
 
 

@@ -158,6 +158,23 @@ def test_a_stack_of_released_wheels_refuses_before_anything_is_registered() -> N
     assert seen == []
 
 
+def standing_catalog(name: str) -> dict[str, Any]:
+    urn = "urn:pulumi:dev::lakehouse::lakehouse:databricks:Catalogs$databricks:index/catalog:Catalog::raw"
+    return {urn: {"type": "databricks:index/catalog:Catalog", "outputs": {"name": name}}}
+
+
+def test_another_prefix_for_catalogs_that_exist_is_refused_before_anything_is_registered() -> None:
+    seen: list[Recorded] = []
+    said = r"^Pulumi\.dev\.yaml: lakehouse:catalog_prefix would rename catalogs that exist \(dev_ep_raw to ep_raw\).* Fix: put the prefix"
+    with pytest.raises(Refused, match=said):
+        record("dev", {**configuration("dev"), "lakehouse:catalog_prefix": ""}, seen=seen, standing=standing_catalog("dev_ep_raw"))
+    assert seen == []
+
+
+def test_catalogs_that_keep_their_names_stand_in_nobodys_way() -> None:
+    assert record("dev", standing=standing_catalog("dev_ep_raw")).one("Catalog", "raw").inputs["name"] == "dev_ep_raw"
+
+
 def test_a_wrong_setting_refuses_before_anything_is_registered() -> None:
     seen: list[Recorded] = []
     with pytest.raises(Refused, match=r"^Pulumi\.dev\.yaml: lakehouse:catalog_prefix: "):

@@ -33,6 +33,11 @@ _SCHEMAS: dict[str, tuple[str, ...]] = {
 }
 
 
+def catalog_names(prefix: str) -> dict[str, str]:
+    """By layer, which is the catalog's logical name."""
+    return {layer: identifier(f"{prefix}ep_{layer}") for layer in LAYERS}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CatalogsArgs:
     workspace_provider: databricks.Provider
@@ -57,7 +62,7 @@ class Catalogs(Component):
     def __init__(self, name: str, args: CatalogsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._args = args
-        self.names = {layer: identifier(f"{args.prefix}ep_{layer}") for layer in LAYERS}
+        self.names = catalog_names(args.prefix)
         self.ready = []
         locations = self._locations()
         rights = schema_grants()
