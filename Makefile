@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 ESTATE := $(BIN)/estate
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status shell preview test check format lock bench cold contracts coverage cloud-config
+.PHONY: help env up down reset status shell preview test check format lock bench cold contracts coverage airflow cloud-config
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ contracts: env ## Validate data contracts and samples, compare with the last rel
 
 coverage: env ## Write local_estate/COVERAGE.md from the route tables
 	@$(BIN)/python -m local_estate.api.coverage
+
+airflow: env ## Airflow in an environment of its own, .tools/airflow (docs/airflow.md)
+	@$(BIN)/python local_estate/environments.py airflow
 
 cloud-config: env ## A stack's configuration for a real tenant: make cloud-config ARGS="--stack dev --tenant-id …"
 	@PYTHONPATH=platform $(BIN)/python -m release.cloud_config $(ARGS)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_estate import facts, personas
+from local_estate.day.progress import Progress
 from local_estate.day.run import error_of, result_of, wait_for
 from local_estate.paths import Paths
 
 if TYPE_CHECKING:  # takes a second to import
     from databricks.sdk import WorkspaceClient
+    from databricks.sdk.service.sql import StatementResponse
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.02, 0.5  # the first pause and the longest
+_DENIED = ("INSUFFICIENT_PERMISSIONS", "PERMISSION_DENIED")
 
 
 class Refused(RuntimeError):
     """The service said no; the message is its own."""
+
+
+class Cancelled(Exception):
+    """Whoever asked pressed Ctrl-C, and the service was told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,7 @@ class Answer:
     """A result set; values as the API shows them, None for NULL."""
 
     columns: tuple[str, ...]
+    types: tuple[str, ...]  # as SQL writes them, `DECIMAL(10,2)`
     rows: tuple[tuple[str | None, ...], ...]
 
 
@@ -51,7 +59,13 @@ def _refusals() -> Iterator[None]:
         raise Refused(str(error).split(". Config: ")[0]) from None
 
 
-def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str]) -> JobRun:
+def written(parameters: Mapping[str, str], longest: int = 60) -> str:
+    """`system=cmdm day=2`, cut where it is long."""
+    said = " ".join(f"{name}={value}" for name, value in parameters.items())
+    return said if len(said) <= longest else said[: longest - 1] + "…"
+
+
+def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str], progress: Callable[[str], None] = lambda _: None) -> JobRun:
     """Runs the job that the stack exports under this name, to its end. Raises Refused for a name it does not export, or by the service."""
     exported: Mapping[str, str] = facts.outputs(paths, stack)["job_ids"]
     if job not in exported:
@@ -59,7 +73,7 @@ def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str]) -
     workspace = facts.workspace_client(paths, stack)
     with _refusals():
         started = workspace.jobs.run_now(int(exported[job]), job_parameters=dict(parameters))
-    run = wait_for(workspace, started.run_id)
+    run = wait_for(workspace, started.run_id, Progress(workspace, int(exported[job]), job, parameters, progress))
     said = [workspace.jobs.get_run_output(task.run_id or 0).logs or "" for task in run.tasks or []]
     result = result_of(run)
     return JobRun(
@@ -73,17 +87,19 @@ def run_job(paths: Paths, stack: str, job: str, parameters: Mapping[str, str]) -
 def query(paths: Paths, stack: str, statement: str, *, groups: Sequence[str] | None = None) -> Answer:
     """Runs a statement on the stack's warehouse, as the deployer or as somebody who is in `groups` and in no other.
 
-    Raises Refused with the service's own error, also for a group that does not exist.
+    Raises Refused with the service's own error, also for a group that does not exist, and Cancelled after Ctrl-C.
     """
     warehouse = str(facts.outputs(paths, stack)["warehouse_id"])
     client = facts.workspace_client(paths, stack) if groups is None else _member(paths, stack, groups)
     with _refusals():
-        answer = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="50s")
-    while answer.status and answer.status.state and answer.status.state.value in ("PENDING", "RUNNING"):
-        time.sleep(_POLL_SECONDS)
-        answer = client.statement_execution.get_statement(answer.statement_id or "")
+        # Not to be waited for: only who knows the statement's id can cancel it.
+        answer = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="0s")
+    answer = ended(client, answer)
     if answer.status and answer.status.error:
-        raise Refused(answer.status.error.message or "the statement failed")
+        said = answer.status.error.message or "the statement failed"
+        if groups is None and any(word in said for word in _DENIED):
+            said += "\nThe deployer owns objects and reads no data. Fix: ask as a member of groups, --as data_engineering,pii_readers"
+        raise Refused(said)
     schema = answer.manifest.schema.columns if answer.manifest and answer.manifest.schema else None
     rows: list[tuple[str | None, ...]] = []
     chunk = answer.result
@@ -91,7 +107,25 @@ def query(paths: Paths, stack: str, statement: str, *, groups: Sequence[str] | N
         rows += [tuple(row) for row in chunk.data_array or []]
         following = chunk.next_chunk_index
         chunk = client.statement_execution.get_statement_result_chunk_n(answer.statement_id or "", following) if following else None
-    return Answer(columns=tuple(column.name or "" for column in schema or []), rows=tuple(rows))
+    return Answer(
+        columns=tuple(column.name or "" for column in schema or []),
+        types=tuple(column.type_text or "" for column in schema or []),
+        rows=tuple(rows),
+    )
+
+
+def ended(client: WorkspaceClient, answer: StatementResponse) -> StatementResponse:
+    """The statement once it has ended. Raises Cancelled after Ctrl-C, when the service has been told."""
+    statement, pause = answer.statement_id or "", _POLL_SECONDS[0]
+    try:
+        while answer.status and answer.status.state and answer.status.state.value in ("PENDING", "RUNNING"):
+            time.sleep(pause)
+            pause = min(pause * 1.5, _POLL_SECONDS[1])
+            answer = client.statement_execution.get_statement(statement)
+    except KeyboardInterrupt:
+        client.statement_execution.cancel_execution(statement)
+        raise Cancelled(f"statement {statement} is cancelled") from None
+    return answer
 
 
 def _member(paths: Paths, stack: str, groups: Sequence[str]) -> WorkspaceClient:

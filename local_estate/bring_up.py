@@ -44,10 +44,19 @@ EXPLAINED = (
 )
 
 
-def prepare(paths: Paths, *, say: Say) -> None:
-    """Everything `pulumi` needs to run against the local estate: the pack's environment, CLI, plugins, the running service."""
+def prepare(paths: Paths, *, say: Say, restart: bool = False) -> None:
+    """Everything `pulumi` needs to run against the local estate: the pack's environment, CLI, plugins, the running service.
+
+    With `restart`, a service that runs code from before an edit is started again, unless that would end somebody's run.
+    """
     prepare_tools(paths, say=say)
     running = ServiceProcess(paths)
+    if restart and running.outdated():
+        if under_way := facts.runs_under_way(paths):
+            say(f"local estate: it runs code from before the last edit, and goes on so, for {under_way} runs are under way")
+        else:
+            say("local estate: its sources have changed since it started; starting it again …")
+            running.stop()
     if running.endpoints() is None:
         say("local estate: starting …")
         running.start()
@@ -86,7 +95,7 @@ def deploy(paths: Paths, stack: str, *, say: Say, again: bool = False) -> None:
 
 
 def deploy_shared(paths: Paths, *, say: Say, again: bool = False) -> Stacks:
-    prepare(paths, say=say)
+    prepare(paths, say=say, restart=True)
     stacks = Stacks(paths)
     standing = UpToDate(paths, SHARED)
     if standing.holds and not again:
@@ -144,6 +153,7 @@ def run_day(paths: Paths, stack: str, *, day: int, rows: int, say: Say, always: 
         workspace,
         outputs["daily_run"],
         report=lambda result: say(f"  {result.result:9} {result.step.label:32} {result.seconds:5.1f} s  run {result.run_id}"),
+        progress=lambda line: say(f"  {'…':9} {line}"),
     )
     done.touch()
     return results

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local_estate import ask, bring_up, engine, facts, full_disk, stack_files, take_down
+from local_estate import airflow, answers, ask, bring_up, engine, facts, full_disk, stack_files, take_down
 from local_estate.engine.environment import engine_variables
 from local_estate.engine.preview_table import print_report
 from local_estate.engine.stacks import PolicyPack, Stacks
@@ -29,7 +30,7 @@ from local_estate.kafka.broker import KafkaBroker
 from local_estate.paths import REPOSITORY, Paths
 from local_estate.process import ServiceProcess
 
-app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(help=__doc__, invoke_without_command=True, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 # A pipe has no width of its own; eighty columns would cut every table.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
@@ -53,6 +54,27 @@ EnvironmentOption = Annotated[
     str, typer.Option("--stack", "-s", help="dev, test or prod", callback=_known(stack_files.require_environment))
 ]
 RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all systems")]
+
+
+_RESTARTING = ("up", "down", "reset")  # what an outdated service does not matter to
+
+
+@app.callback()
+def _before(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="of the estate and what it is made of", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(_version())
+        raise typer.Exit
+    if context.invoked_subcommand not in _RESTARTING and ServiceProcess(Paths.from_environment()).outdated():
+        _note("the local estate runs code from before the last edit of its sources; `estate up` or `estate down` ends that")
+
+
+def _version() -> str:
+    parts = {"Pulumi": "pulumi", "azure-native": "pulumi-azure-native", "databricks": "pulumi-databricks", "Spark": "pyspark"}
+    made_of = ", ".join(f"{name} {metadata.version(package)}" for name, package in (parts | {"Delta": "delta-spark"}).items())
+    return f"estate {metadata.version('mt-lakehouse-estate')} ({made_of})"
 
 
 @app.command()
@@ -129,13 +151,14 @@ def run(
     if mistaken := [each for each in parameters or () if "=" not in each]:
         raise typer.BadParameter(f"{', '.join(mistaken)}: write NAME=VALUE", param_hint="parameters")
     given = dict(each.partition("=")[::2] for each in parameters or ())
-    done = ask.run_job(Paths.from_environment(), stack, job, given)
+    done = ask.run_job(Paths.from_environment(), stack, job, given, progress=_note)
     if as_json:
-        print(json.dumps(asdict(done), indent=2))
+        print(json.dumps({**asdict(done), "parameters": given}, indent=2))
     else:
         for line in done.said:
             print(line)
-        _say(f"run {done.run_id}: {done.result} {done.error}".rstrip())
+        said = f" ({ask.written(given)})" if given else ""
+        _say(f"run {done.run_id}: {done.result}{said} {done.error}".rstrip())
     if done.result != "SUCCESS":
         raise typer.Exit(1)
 
@@ -145,20 +168,23 @@ def sql(
     statement: Annotated[str, typer.Argument(help="one statement; names of tables have three parts")],
     stack: EnvironmentOption = "dev",
     groups: Annotated[str | None, typer.Option("--as", metavar="GROUPS", help="as a member of these groups alone; '' for none")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="columns with their types, and rows, on stdout")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="with a header, on stdout; NULL is empty")] = False,
 ) -> None:
-    """Run a statement on the stack's SQL warehouse, as the deployer or as somebody in GROUPS (`a,b`)."""
+    """Run a statement on the stack's SQL warehouse, as the deployer or as somebody in GROUPS (`a,b`). Ctrl-C cancels it."""
     members = None if groups is None else [name for name in groups.split(",") if name]
-    found = ask.query(Paths.from_environment(), stack, statement, groups=members)
+    try:
+        found = ask.query(Paths.from_environment(), stack, statement, groups=members)
+    except ask.Cancelled as cancelled:
+        _note(str(cancelled))
+        raise typer.Exit(130) from None
     if as_json:
-        print(json.dumps([dict(zip(found.columns, row, strict=True)) for row in found.rows], indent=2))
-        return
-    shown = Table(show_edge=False, header_style="bold")
-    for name in found.columns:
-        shown.add_column(name, overflow="fold")
-    for row in found.rows:
-        shown.add_row(*("NULL" if value is None else escape(value) for value in row))
-    out.print(shown)
+        print(json.dumps(answers.as_json(found), indent=2))
+    elif as_csv:
+        print(answers.as_csv(found), end="")
+    else:
+        for part in answers.shown(found, out.width):
+            out.print(part)
 
 
 @app.command()
@@ -217,9 +243,18 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False) -> None:
+def status(
+    stack: Annotated[
+        str | None,
+        typer.Option("--stack", "-s", help="of one environment; all without it", callback=_known(stack_files.require_environment)),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable, on stdout")] = False,
+) -> None:
     """What exists, what ran, how many rows."""
-    collected = facts.collect(Paths.from_environment())
+    paths = Paths.from_environment()
+    collected = facts.collect(paths)
+    if stack:
+        collected = facts.of_stack(collected, paths, stack)
     if as_json:
         print(json.dumps(collected, indent=2))
     else:
@@ -227,10 +262,16 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="machine-readabl
 
 
 @app.command()
-def env(stack: EnvironmentOption = "dev") -> None:
-    """Exports for a shell: `eval "$(.venv/bin/estate env)"`, then pulumi and databricks-sdk find the local estate."""
+def env(
+    stack: EnvironmentOption = "dev",
+    with_airflow: Annotated[bool, typer.Option("--airflow", help="for an Airflow too, with a token of a day for it")] = False,
+) -> None:
+    """Exports for a shell: `eval "$(.venv/bin/estate env)"`, then pulumi, databricks-sdk and, with `--airflow`, Airflow find the estate."""
     paths = Paths.from_environment()
     found = _shell_environment(paths, stack)
+    if with_airflow:
+        facts.outputs(paths, stack)  # without the stack there is nothing to connect to, and the error says so
+        found |= airflow.environment(paths, stack)
     for name, value in sorted(found.items()):
         print(f"export {name}={shlex.quote(value)}")
     # Of an `eval` before the stack was destroyed.
@@ -315,9 +356,9 @@ def print_status(collected: dict[str, Any]) -> None:
             "–" if seconds is None else f"{seconds:,.0f} s",
             layer["worst"],
         )
-    runs = table("Last runs", "job", "run id", "result", "seconds")
+    runs = table("Last runs", "job", "parameters", "run id", "result", "seconds")
     for run in collected["runs"][:15]:
-        runs.add_row(run["job"], str(run["run_id"]), run["result"], f"{run['seconds']:.1f}")
+        runs.add_row(run["job"], ask.written(run.get("parameters") or {}), str(run["run_id"]), run["result"], f"{run['seconds']:.1f}")
     for part in (stacks, tables, quality, runs):
         if part.row_count:
             out.print(part)

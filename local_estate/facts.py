@@ -22,6 +22,9 @@ PROJECT = "lakehouse"
 OF_A_STACK = ("DATABRICKS_HOST", "LAKEHOUSE_STACK_OUTPUTS")
 
 
+_UNDER_WAY = ("QUEUED", "PENDING", "RUNNING", "TERMINATING")  # phases, where an ended run has its result
+
+
 class NotDeployed(Exception):
     """A stack or the service that a command needs is not there."""
 
@@ -100,10 +103,28 @@ def row_counts(paths: Paths) -> dict[str, int]:
     return {table["name"]: table["rows"] or 0 for table in _service_facts(endpoints(paths))["tables"]}
 
 
+def runs_under_way(paths: Paths) -> int:
+    """How many of the latest runs have not ended."""
+    return sum(run["result"] in _UNDER_WAY for run in _service_facts(endpoints(paths))["runs"])
+
+
 def _service_facts(found: dict[str, Any]) -> dict[str, Any]:
     with urllib.request.urlopen(found["console"] + "/api/estate/1.0/facts", timeout=30) as reply:  # noqa: S310  loopback
         content: dict[str, Any] = json.load(reply)
     return content
+
+
+def of_stack(collected: dict[str, Any], paths: Paths, stack: str) -> dict[str, Any]:
+    """What of `collect` belongs to one environment. Raises NotDeployed."""
+    own = outputs(paths, stack)
+    catalogs = set(own["catalogs"].values())
+    return {
+        **collected,
+        "stacks": {name: each for name, each in collected["stacks"].items() if name == stack},
+        "tables": [each for each in collected["tables"] if each["name"].split(".")[0] in catalogs],
+        "quality": [each for each in collected["quality"] if each["layer"] in catalogs],
+        "runs": [each for each in collected["runs"] if str(each.get("workspace_id")) == str(own["workspace_id"])],
+    }
 
 
 def collect(paths: Paths) -> dict[str, Any]:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local_estate import facts, tenancy
 from local_estate.paths import Paths
 
 if TYPE_CHECKING:  # takes a second to import
-    from databricks.sdk import WorkspaceClient
+    from databricks.sdk import AccountClient, WorkspaceClient
 
 _KEPT = 3
+
+
+@dataclass(frozen=True, repr=False)
+class Secret:
+    """What a service principal signs in with."""
+
+    client_id: str
+    secret: str
 
 
 class NoSuchGroup(LookupError):
@@ -23,16 +32,9 @@ def client(paths: Paths, stack: str, display_name: str, *groups: str) -> Workspa
 
     Raises NoSuchGroup.
     """
-    from databricks.sdk import AccountClient, WorkspaceClient
+    from databricks.sdk import WorkspaceClient
 
-    deployer = json.loads(paths.credentials.read_text())["deployer"]
-    account = AccountClient(
-        host=facts.endpoints(paths)["account"],
-        account_id=tenancy.ACCOUNT_ID,
-        client_id=deployer["client_id"],
-        client_secret=deployer["client_secret"],
-        auth_type="oauth-m2m",
-    )
+    account = account_client(paths)
     found = next(iter(account.service_principals.list(filter=f'displayName eq "{display_name}"')), None)
     principal = found or account.service_principals.create(display_name=display_name)
     root = f"/api/2.0/accounts/{tenancy.ACCOUNT_ID}"
@@ -45,10 +47,29 @@ def client(paths: Paths, stack: str, display_name: str, *groups: str) -> Workspa
     workspace_id = facts.outputs(paths, stack)["workspace_id"]
     assignment = f"{root}/workspaces/{workspace_id}/permissionassignments/principals/{principal.id}"
     account.api_client.do("PUT", assignment, body={"permissions": ["USER"]})
-    # A service principal has five secrets at most; clients of earlier calls may still live on the newest of them.
+    signed = new_secret(account, principal.application_id or "")
+    host = facts.workspace_url(paths, stack)
+    return WorkspaceClient(host=host, client_id=signed.client_id, client_secret=signed.secret, auth_type="oauth-m2m")
+
+
+def account_client(paths: Paths) -> AccountClient:
+    """As the deployer, who is an admin of the account."""
+    from databricks.sdk import AccountClient
+
+    deployer = json.loads(paths.credentials.read_text())["deployer"]
+    return AccountClient(
+        host=facts.endpoints(paths)["account"],
+        account_id=tenancy.ACCOUNT_ID,
+        client_id=deployer["client_id"],
+        client_secret=deployer["client_secret"],
+        auth_type="oauth-m2m",
+    )
+
+
+def new_secret(account: AccountClient, application_id: str) -> Secret:
+    """A service principal has five secrets at most; clients of earlier calls may still live on the newest of them, which are kept."""
+    principal = next(iter(account.service_principals.list(filter=f'applicationId eq "{application_id}"')))
     kept = sorted(account.service_principal_secrets.list(principal.id or ""), key=lambda each: each.create_time or "")
     for old in kept[:-_KEPT]:
         account.service_principal_secrets.delete(principal.id or "", old.id or "")
-    secret = account.service_principal_secrets.create(principal.id or "").secret
-    host = facts.workspace_url(paths, stack)
-    return WorkspaceClient(host=host, client_id=principal.application_id, client_secret=secret, auth_type="oauth-m2m")
+    return Secret(application_id, account.service_principal_secrets.create(principal.id or "").secret or "")

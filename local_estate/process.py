@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_estate import service_sources
 from local_estate.paths import Paths
 
 MODULE = "local_estate.api.server"
@@ -39,12 +40,21 @@ class ServiceProcess:
 
     def endpoints(self) -> dict[str, Any] | None:
         """The announced endpoints if the process that wrote them answers, else None."""
+        return self._answering()[0]
+
+    def outdated(self) -> bool:
+        """Whether the service that runs was started from other sources than there are now. False where none runs."""
+        endpoints, health = self._answering()
+        return endpoints is not None and health.get("sources") != service_sources.digest(self.paths.repository)
+
+    def _answering(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         try:
             content: dict[str, Any] = json.loads(self.paths.endpoints.read_text())
             with urllib.request.urlopen(content["arm"] + "/api/estate/1.0/health", timeout=5) as reply:  # noqa: S310  loopback
-                return content if json.load(reply)["pid"] == content["pid"] else None
+                health: dict[str, Any] = json.load(reply)
+            return (content if health["pid"] == content["pid"] else None), health
         except (OSError, ValueError, KeyError, urllib.error.URLError):
-            return None
+            return None, {}
 
     def start(self, *, timeout: float = 60, environment: dict[str, str] | None = None) -> dict[str, Any]:
         if running := self.endpoints():

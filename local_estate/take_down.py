@@ -9,7 +9,7 @@ from typing import Any
 
 from local_estate import facts, stack_files
 from local_estate.engine.stacks import Stacks
-from local_estate.engine.state_backend import StateBackend
+from local_estate.engine.state_backend import StateBackend, is_counted
 from local_estate.paths import Paths
 
 _VAULT = "azure-native:keyvault:Vault"
@@ -25,6 +25,7 @@ class Doomed:
     """What goes with a stack: resources by kind, tables with their rows, vaults whose names stay taken."""
 
     stack: str
+    resources: int
     kinds: Mapping[str, int]
     protected: int
     tables: Mapping[str, int]
@@ -32,7 +33,7 @@ class Doomed:
 
     def lines(self) -> Iterator[str]:
         most = [f"{count} {kind.rsplit(':', 1)[-1]}" for kind, count in Counter(dict(self.kinds)).most_common(_MENTIONED)]
-        yield f"stack {self.stack}: {sum(self.kinds.values())} resources go, among them {', '.join(most)}"
+        yield f"stack {self.stack}: {self.resources} resources go, among them {', '.join(most)}"
         if self.tables:
             yield f"data: {len(self.tables)} tables with {sum(self.tables.values()):,} rows, and what has landed"
         if self.vaults:
@@ -52,6 +53,7 @@ def doomed(paths: Paths, stack: str, rows: Mapping[str, int]) -> Doomed:
     counted = [each for each in resources if each.get("custom") and not each["type"].startswith("pulumi:")]
     return Doomed(
         stack=stack,
+        resources=sum(map(is_counted, resources)),
         kinds=Counter(each["type"] for each in counted),
         protected=sum(bool(each.get("protect")) for each in counted),
         tables={name: count for name, count in rows.items() if name.startswith(catalogs)} if catalogs else {},

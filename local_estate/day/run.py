@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from local_estate.day.progress import Progress
+
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.service.jobs import Run
@@ -50,26 +52,30 @@ class StepFailed(Exception):
 
 
 def run_day(
-    workspace: WorkspaceClient, outputs: Iterable[Mapping[str, Any]], report: Callable[[StepResult], None] = lambda _: None
+    workspace: WorkspaceClient,
+    outputs: Iterable[Mapping[str, Any]],
+    report: Callable[[StepResult], None] = lambda _: None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> list[StepResult]:
-    """Raises StepFailed after the stage in which a step failed."""
+    """`progress` gets a line now and then of a step that runs. Raises StepFailed after the stage in which a step failed."""
     steps = [Step.of(output) for output in outputs]
     results: list[StepResult] = []
     for stage in sorted({step.stage for step in steps}):
         current = [step for step in steps if step.stage == stage]
         with ThreadPoolExecutor(len(current)) as pool:
-            done = list(pool.map(lambda step: _run(workspace, step, report), current))
+            done = list(pool.map(lambda step: _run(workspace, step, report, progress), current))
         results += done
         if failed := [result for result in done if result.result != "SUCCESS"]:
             raise StepFailed(failed)
     return results
 
 
-def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], None]) -> StepResult:
+def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], None], progress: Callable[[str], None]) -> StepResult:
     started = time.monotonic()
+    watch = Progress(workspace, step.job_id, step.label, step.parameters, progress)
     token = uuid.uuid4().hex
     run_id = workspace.jobs.run_now(step.job_id, job_parameters=dict(step.parameters), idempotency_token=token).run_id
-    run = wait_for(workspace, run_id)
+    run = wait_for(workspace, run_id, watch)
     result = result_of(run)
     error = "" if result == "SUCCESS" else error_of(workspace, run)
     answer = StepResult(step=step, run_id=run_id, result=result, seconds=time.monotonic() - started, error=error)
@@ -80,13 +86,17 @@ def _run(workspace: WorkspaceClient, step: Step, report: Callable[[StepResult], 
 _ENDED = {"TERMINATED", "SKIPPED", "INTERNAL_ERROR"}  # life cycle states
 
 
-def wait_for(workspace: WorkspaceClient, run_id: int) -> Run:
-    """The SDK's own waiter sleeps up to ten seconds between polls and raises on failure; a run of seconds wants a closer look."""
+def wait_for(workspace: WorkspaceClient, run_id: int, watch: Callable[[Run], None] = lambda _: None) -> Run:
+    """`watch` sees the run at each look while it goes on.
+
+    The SDK's own waiter sleeps up to ten seconds between polls and raises on failure; a run of seconds wants a closer look.
+    """
     pause = 0.1
     while True:
         run = workspace.jobs.get_run(run_id)
         if run.state and run.state.life_cycle_state and run.state.life_cycle_state.value in _ENDED:
             return run
+        watch(run)
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)
 

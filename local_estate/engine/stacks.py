@@ -21,7 +21,7 @@ from local_estate.engine.errors import EngineError, EngineMissing, PolicyViolate
 from local_estate.engine.events import EventReader, UpSummary
 from local_estate.engine.preview_report import PreviewReader, PreviewReport
 from local_estate.engine.reporting import Reporter, Step
-from local_estate.engine.state_backend import StateBackend
+from local_estate.engine.state_backend import StateBackend, is_counted
 from local_estate.paths import Paths
 
 HEARTBEAT = 50  # resources between two lines of a log that is no terminal
@@ -142,8 +142,8 @@ class Stacks:
         return self._backend.names()
 
     def resource_count(self, stack: str) -> int:
-        """Resources in the state, without the stack itself and its providers."""
-        return sum(not each["type"].startswith(("pulumi:pulumi:", "pulumi:providers:")) for each in self._backend.resources(stack))
+        """Resources in the state, as `up` and `preview` count them."""
+        return sum(map(is_counted, self._backend.resources(stack)))
 
     def heal(self, stack: str) -> None:
         """Frees a dead process's lock and clears interrupted creations, a line each; raises StackBusy when the holder lives."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,13 @@ class Lock:
 class PendingOperation:
     kind: str
     urn: str
+
+
+def is_counted(resource: Mapping[str, Any]) -> bool:
+    """Whether a resource of the state is one of those that the engine counts in `up` and `preview`: the stack itself, components and
+    declared providers among them; what is only read, and providers that the engine adds by itself, are not."""
+    added = resource["type"].startswith("pulumi:providers:") and resource["urn"].rsplit("::", 1)[-1].startswith("default")
+    return not resource.get("external") and not added
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from databricks.sdk.service.sql import (
 )
 from databricks.sdk.service.workspace import ImportFormat
 
+from local_estate import ask
 from tests.api.jobs_world import Jobs
 from tests.api.workspace_world import World, make_world
 
@@ -52,6 +53,22 @@ def execute(client: WorkspaceClient, warehouse: str, statement: str, **named: ob
         time.sleep(0.2)
         found = client.statement_execution.get_statement(found.statement_id or "")
     return found
+
+
+def test_ctrl_c_cancels_the_statement(jobs: Jobs, warehouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution = jobs.client.statement_execution
+    endless = "SELECT count(*) FROM range(10000000000) a JOIN range(10000000000) b ON a.id % 7 = b.id % 11"
+    asked = execution.execute_statement(endless, warehouse, wait_timeout="0s")
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ask.time, "sleep", interrupted)
+    with pytest.raises(ask.Cancelled, match=f"^statement {asked.statement_id} is cancelled$"):
+        ask.ended(jobs.client, asked)
+    ended = execution.get_statement(asked.statement_id or "")
+    assert ended.status
+    assert ended.status.state is StatementState.CANCELED
 
 
 def test_a_warehouse_starts_stops_and_keeps_its_settings(jobs: Jobs) -> None:

@@ -83,7 +83,12 @@ def test_both_are_commands(deployed: Deployed, day_one: list[StepResult]) -> Non
         return subprocess.run([sys.executable, "-m", "local_estate.cli", *arguments], env=own, capture_output=True, text=True, check=False)
 
     asked = command("sql", "SELECT 1 AS one, NULL AS nothing", "--json")
-    assert json.loads(asked.stdout) == [{"one": "1", "nothing": None}], asked.stderr
+    columns = [{"name": "one", "type": "INT"}, {"name": "nothing", "type": "VOID"}]
+    assert json.loads(asked.stdout) == {"columns": columns, "rows": [{"one": 1, "nothing": None}]}, asked.stderr
+    denied = command("sql", "SELECT * FROM dev_ep_curated.cmdm.customer_silver")
+    assert denied.returncode == 1
+    assert "INSUFFICIENT_PERMISSIONS" in denied.stderr
+    assert denied.stderr.endswith("Fix: ask as a member of groups, --as data_engineering,pii_readers\n")
     assert command("sql", "SELECT 1 AS one, NULL AS nothing").stdout.split() == ["one", "┃", "nothing", "━━━━━╇━━━━━━━━━", "1", "│", "NULL"]
     failed = command("run", "explain_customer", "customer_id=nobody", "--json")
     assert failed.returncode == 1

@@ -36,9 +36,10 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 def test_status_shows_a_job_whose_name_is_a_number_or_looks_like_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    run = {"run_id": 7, "result": "SUCCESS", "seconds": 1.0}
+    run = {"run_id": 7, "result": "SUCCESS", "seconds": 1.0, "parameters": {"system": "cmdm"}}
     runs = [{"job": 4711, **run}, {"job": "[red]nightly[/red]", **run}]
     cli.print_status({"stacks": {}, "tables": [], "broker": None, "quality": [], "runs": runs})
     said = capsys.readouterr().out
     assert "4711" in said
     assert "[red]nightly[/red]" in said
+    assert said.count("system=cmdm") == 2

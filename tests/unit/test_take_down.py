@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,16 @@ from local_estate.paths import Paths
 from local_estate.take_down import StillReferred
 
 
-def resource(kind: str, *, protect: bool = False, custom: bool = True, **fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": kind, "custom": custom, "protect": protect, "urn": f"urn:{kind}", **fields}
+def resource(kind: str, *, name: str = "x", protect: bool = False, custom: bool = True, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "custom": custom, "protect": protect, "urn": f"urn:pulumi:dev::lakehouse::{kind}::{name}", **fields}
 
 
 STACK = resource("pulumi:pulumi:Stack", custom=False)
 DEV = [
     STACK,
-    resource("pulumi:pulumi:StackReference", inputs={"name": "organization/lakehouse/shared"}),
+    resource("pulumi:pulumi:StackReference", inputs={"name": "organization/lakehouse/shared"}, external=True),
     resource("pulumi:providers:azure-native"),
+    resource("pulumi:providers:pulumi", name="default"),
     resource("lakehouse:azure:KeyVault", custom=False),
     resource("azure-native:keyvault:Vault", outputs={"name": "kv-dev"}, protect=True),
     resource("databricks:index/catalog:Catalog", outputs={"name": "dev_ep_raw"}),
@@ -50,7 +50,7 @@ def test_resources_data_and_what_stays_taken_are_named(paths: Paths) -> None:
     rows = {"dev_ep_raw.cmdm.cmdm_bronze": 1_000, "dev_ep_raw.pega.pega_bronze": 234, "test_ep_raw.cmdm.cmdm_bronze": 5}
     said = list(take_down.doomed(paths, "dev", rows).lines())
     assert said == [
-        "stack dev: 4 resources go, among them 2 Job, 1 Vault, 1 Catalog",
+        "stack dev: 7 resources go, among them 2 Job, 1 Vault, 1 Catalog",
         "data: 2 tables with 1,234 rows, and what has landed",
         "Azure keeps kv-dev for 90 days under purge protection: "
         "the next `up` needs lakehouse:recover_vault (docs/runbooks/destroyed-and-up-again.md)",

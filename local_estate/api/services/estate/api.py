@@ -6,16 +6,19 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from local_estate import service_sources
 from local_estate.api.kernel.call import Call
 from local_estate.api.kernel.errors import ApiError
 from local_estate.api.kernel.faults import Fault
 from local_estate.api.kernel.routing import Face, Route, Service
+from local_estate.paths import REPOSITORY
 
+_SOURCES = service_sources.digest(REPOSITORY)  # when this process started, whatever is edited later
 _EVERY_FACE = (Face.ARM, Face.ACCOUNT, Face.WORKSPACE, Face.CONSOLE)
 
 
 def _health(call: Call) -> dict[str, Any]:
-    return {"status": "ok", "pid": os.getpid(), "writes": call.store.writes}
+    return {"status": "ok", "pid": os.getpid(), "writes": call.store.writes, "sources": _SOURCES}
 
 
 def _testing() -> None:

@@ -282,16 +282,27 @@ class Scheduler:
         return said
 
     def recent(self, limit: int) -> list[dict[str, Any]]:
-        """Newest first: `{"job", "run_id", "result", "seconds", "start_time"}`; `result` is the phase of a run under way."""
+        """Newest first: `{"job", "run_id", "workspace_id", "parameters", "result", "seconds", "start_time"}`.
+
+        `result` is the phase of a run under way; `parameters` are those that were given, not the job's defaults.
+        """
         found = [models.run_of(document) for _, document in self.estate.store.read.find(RUN) if not document["deleted"]]
         found.sort(key=lambda run: -run.run_id)
         return [
             {
                 "job": run.name,
                 "run_id": run.run_id,
+                "workspace_id": run.workspace_id,
+                "parameters": _given(run),
                 "result": run.ending.result or run.phase,
                 "seconds": ((run.end_ms or self.now()) - run.created_ms) / 1000,
                 "start_time": run.created_ms,
             }
             for run in found[:limit]
         ]
+
+
+def _given(run: JobRun) -> dict[str, str]:
+    """Parameters that are not the job's defaults. A default with a reference in it is another value in every run."""
+    defaults = {each["name"]: str(each.get("default", "")) for each in run.settings.get("parameters") or []}
+    return {name: value for name, value in run.parameters.items() if value != defaults.get(name) and "{{" not in defaults.get(name, "")}
