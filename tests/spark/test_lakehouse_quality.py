@@ -296,20 +296,16 @@ def test_a_stop_rule_of_a_topic_holds_the_micro_batch_back_until_somebody_accept
     tables = replace(tables, topic=replace(tables.topic, columns=columns))
     batch, at = messages(spark, "STORE_VISIT", "FAX"), MicroBatch(stream_id="s", batch_id=7)
     written = ("sfdc.contact_event_silver", "sfdc.contact_events_dead_letter", "platform.batch_accounting", "platform.rule_results")
-    try:
-        with pytest.raises(BatchStopped, match=r'is broken in sfdc\.contact-events\.v1/0, rows: 1, e\.g\. {"event_id":"E1"}'):
-            write_events(batch, at, tables, catalogs, run_id="one")
-        assert [table(spark, name).count() for name in written] == [0, 0, 0, 0]
-        accept(monkeypatch, "sfdc", "one")
-        with pytest.raises(BatchStopped):
-            write_events(batch, replace(at, batch_id=8), tables, catalogs, run_id="two")
-        write_events(batch, at, tables, catalogs, run_id="three")
-        assert [table(spark, name).count() for name in written[:3]] == [1, 1, 1]
-        broken = one(table(spark, "platform.rule_results").where("rows_failed > 0"))
-        assert (broken["source_file"], broken["rule"], broken["rows_checked"]) == ("sfdc.contact-events.v1", "event_type.valid_values", 2)
-    finally:
-        for schema in ("sfdc", "platform"):
-            spark.sql(f"DROP SCHEMA {schema} CASCADE")
+    with pytest.raises(BatchStopped, match=r'is broken in sfdc\.contact-events\.v1/0, rows: 1, e\.g\. {"event_id":"E1"}'):
+        write_events(batch, at, tables, catalogs, run_id="one")
+    assert [table(spark, name).count() for name in written] == [0, 0, 0, 0]
+    accept(monkeypatch, "sfdc", "one")
+    with pytest.raises(BatchStopped):
+        write_events(batch, replace(at, batch_id=8), tables, catalogs, run_id="two")
+    write_events(batch, at, tables, catalogs, run_id="three")
+    assert [table(spark, name).count() for name in written[:3]] == [1, 1, 1]
+    broken = one(table(spark, "platform.rule_results").where("rows_failed > 0"))
+    assert (broken["source_file"], broken["rule"], broken["rows_checked"]) == ("sfdc.contact-events.v1", "event_type.valid_values", 2)
 
 
 def test_a_dataset_without_an_objective_holds_nothing_back(pega: Pega) -> None:
