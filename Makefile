@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 ESTATE := $(BIN)/estate
 .DEFAULT_GOAL := help
-.PHONY: help env up down reset status shell preview test check format lock bench cold contracts coverage airflow cloud-config
+.PHONY: help mutants env up down reset status shell preview test check format lock bench cold contracts coverage airflow cloud-config
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ bench: env ## Measure: build/bench.json and a table; some of it: make bench ARGS
 lock: ## Resolve requirements/*.in into hashed locks
 	@for name in root policies airflow uv go jdk; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -q requirements/$$name.in -o requirements/$$name.txt; done
+
+mutants: env ## Seeded faults, each to be caught by the test named beside it: make mutants ARGS="providers"
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 cold: ## Proof: a fresh clone with an empty HOME, then make up and make test
 	@bash tests/cold.sh

@@ -20,7 +20,8 @@ def package_schema(provider: Provider) -> str:
         for name, definition in schema.definitions.items():
             types[prefix + name] = {
                 "type": "object",
-                "properties": _properties(definition["properties"], prefix),
+                # Only a resource itself may not have properties of these names: nested objects do have an `id`.
+                "properties": {each: _type(node, prefix) for each, node in definition["properties"].items()},
                 "required": list(definition["required"]),
             }
         inputs = _properties(schema.inputs, prefix)
@@ -28,7 +29,7 @@ def package_schema(provider: Provider) -> str:
         resources[token] = {
             "properties": outputs,
             "inputProperties": inputs,
-            "requiredInputs": list(schema.required),
+            "requiredInputs": [name for name in schema.required if name in inputs],
         }
     return json.dumps({"name": provider.name, "version": provider.version, "resources": resources, "types": types})
 

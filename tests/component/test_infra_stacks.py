@@ -43,6 +43,7 @@ def test_every_storage_account_is_https_only_tls_1_2_and_closed(environment_plan
         wanted = {"enableHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_2", "allowSharedKeyAccess": False, "isHnsEnabled": True}
         assert {name: account.inputs[name] for name in wanted} == wanted
         assert account.inputs["networkRuleSet"]["defaultAction"] == "Deny"
+        assert account.inputs["publicNetworkAccess"] == "Disabled"
 
 
 def test_the_workspaces_audit_goes_to_log_analytics(environment_plan: Plan) -> None:

@@ -14,7 +14,7 @@ from local_estate.engine.stacks import PolicyPack
 from local_estate.paths import Paths
 
 # Steps of the engine that touch no object: what is only read, and what another step's replacement brings with it.
-_SILENT = frozenset({"same", "read", "refresh"})
+_SILENT = frozenset({"same", "read", "refresh", "discard"})
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
 

@@ -10,7 +10,6 @@ from local_estate import facts
 from local_estate.day.run import StepResult
 from local_estate.engine.environment import environment
 from local_estate.engine.stacks import PolicyPack, Stacks
-from local_estate.engine.state_backend import StateBackend
 from tests.estate.conftest import Deployed
 
 
@@ -69,24 +68,3 @@ def test_status_says_what_exists(deployed: Deployed, day_one: list[StepResult]) 
     assert status["stacks"]["dev"]["resources"] > 50
     assert "job_ids" in status["stacks"]["dev"]["outputs"]
     assert Path(deployed.paths.endpoints).stat().st_mode & 0o777 == 0o600
-
-
-def test_an_import_that_asks_for_code_is_done_and_told_the_flag_to_go_without(deployed: Deployed, tmp_path: Path) -> None:
-    virtualenv = deployed.paths.repository / ".venv"
-    settings = f"name: adopting\nruntime: {{name: python, options: {{toolchain: pip, virtualenv: {virtualenv}}}}}\n"
-    (tmp_path / "Pulumi.yaml").write_text(settings)
-    Stacks(deployed.paths, project=tmp_path).ensure("dev")
-    kind = "azure-native:resources:ResourceGroup"
-    existing = next(each["id"] for each in StateBackend(deployed.paths.pulumi_state, "lakehouse").resources("dev") if each["type"] == kind)
-
-    def adopt(name: str, *flags: str) -> subprocess.CompletedProcess[str]:
-        command = ["pulumi", "import", kind, name, existing, "--stack", "dev", "--yes", "--non-interactive", *flags]
-        return subprocess.run(command, cwd=tmp_path, env=environment(deployed.paths), capture_output=True, text=True, check=False)
-
-    asking = adopt("asking")
-    assert asking.returncode != 0
-    assert "the import is in the state, but this language host writes no code for it" in asking.stderr
-    assert "--generate-code=false" in asking.stderr
-    assert adopt("plain", "--generate-code=false").returncode == 0
-    adopted = StateBackend(deployed.paths.pulumi_state, "adopting").resources("dev")
-    assert [each["urn"].rsplit("::", 1)[-1] for each in adopted if each["type"] == kind] == ["asking", "plain"]

@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,18 @@ def checkout() -> Iterator[Checkout]:
             ServiceProcess(paths).stop()
 
 
-def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert text.count(old) >= 1, f"{file.name} no longer says {old}"
-    file.write_text(text.replace(old, new, 1))
+@contextmanager
+def edited(files: Iterable[Path], old: str, new: str) -> Iterator[None]:
+    """The checkout with one text for another, until the test ends."""
+    before = {file: file.read_text() for file in files}
+    for file, text in before.items():
+        assert old in text, f"{file.name} no longer says {old}"
+        file.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        for file, text in before.items():
+            file.write_text(text)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -115,7 +124,7 @@ def test_settings_change_what_they_name_and_replace_nothing(checkout: Checkout) 
     said = checkout.compare(
         "dev",
         tags__COST_CENTER="MT-9999",
-        network__address_space="10.10.0.0/15",
+        network__address_space="10.8.0.0/13",
         storage__redundancy="Standard_GRS",
         storage__soft_delete_days=10,
         compute__max_workers=2,
@@ -127,22 +136,21 @@ def test_settings_change_what_they_name_and_replace_nothing(checkout: Checkout) 
 
 
 def test_a_reader_taken_from_a_contract_is_named_by_the_preview(checkout: Checkout) -> None:
-    for contract in (checkout.project / "workloads/lakehouse/contracts/domains/operations").glob("*.yaml"):
-        edit(contract, "role: MT-analyst-readers", "role: MT-ml-serving")
-    said = checkout.compare("test")
+    contracts = list((checkout.project / "workloads/lakehouse/contracts/domains/operations").glob("*.yaml"))
+    with edited(contracts, "role: MT-analyst-readers", "role: MT-ml-serving"):
+        said = checkout.compare("test")
     (grants,) = [steps for urn, steps in said.items() if urn.endswith("Grants::marts-operations")]
     (path,) = grants[0].differences
     assert re.fullmatch(r"grants\[\d\]\.principal", path)
-    assert set(operations(said)) == {"update", "create"}  # the new wheel lies beside the old one
+    # The new wheel lies beside the old one, which leaves the state and stays in the volume: a run may be using it.
+    moved = {urn.split("::")[-2].split("$")[-1] for urn, steps in said.items() if steps[0].op in ("create", "delete")}
+    assert moved == {"databricks:index/file:File"}
 
 
 def test_a_group_and_a_tag_of_the_account_are_previewed_as_they_are_made(checkout: Checkout) -> None:
-    edit(
-        checkout.project / "platform/infra/databricks/groups.py",
-        "    PII_READERS,\n    OWNERS,",
-        '    PII_READERS,\n    "MT-auditors",\n    OWNERS,',
-    )
-    said = checkout.compare("shared", tags__COST_CENTER="MT-9999")
+    groups = checkout.project / "platform/infra/databricks/groups.py"
+    with edited([groups], "    PII_READERS,\n    OWNERS,", '    PII_READERS,\n    "MT-auditors",\n    OWNERS,'):
+        said = checkout.compare("shared", tags__COST_CENTER="MT-9999")
     assert [urn for urn in said if urn.endswith("Group::MT-auditors")]
     assert set(operations(said)) == {"update", "create"}
 

@@ -86,6 +86,11 @@ def test_ids_are_known_before_anything_exists() -> None:
     )
 
 
+def test_a_name_longer_than_azure_takes_is_refused() -> None:
+    with pytest.raises(BadName, match="is no valid name for vnet: at most 64 characters"):
+        naming.azure("vnet", "r" * 60)
+
+
 def test_a_kind_without_a_rule_is_refused() -> None:
     with pytest.raises(BadName, match="no naming rule for 'vm'; add one to RULES"):
         naming.azure("vm")

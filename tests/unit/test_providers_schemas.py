@@ -100,6 +100,17 @@ def test_a_type_that_is_none_is_named(databricks: Schemas) -> None:
         databricks.get("databricks:index/spaceship:Spaceship")
 
 
+def test_the_package_schema_for_imports_declares_all_that_it_requires() -> None:
+    """An object whose required `id` was not among its properties could not be bound, and no code came of it."""
+    for provider in (AzureNative(), Databricks()):
+        schema = json.loads(package_schema(provider))
+        for name, found in schema["types"].items():
+            assert set(found["required"]) <= set(found["properties"]), name
+        for token, found in schema["resources"].items():
+            assert set(found["requiredInputs"]) <= set(found["inputProperties"]), token
+            assert not {"id", "urn"} & {*found["properties"], *found["inputProperties"]}, token
+
+
 def test_the_package_schema_for_imports_resolves_every_reference() -> None:
     for provider in (AzureNative(), Databricks()):
         schema = json.loads(package_schema(provider))

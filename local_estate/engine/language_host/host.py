@@ -18,6 +18,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 from local_estate.engine import versions
 from local_estate.engine.language_host import dependencies
 from local_estate.engine.language_host.child_process import ChildProcess, end_all
+from local_estate.engine.language_host.generated_program import NotUnderstood, python_of
 from local_estate.engine.language_host.interpreters import Interpreter, NoInterpreter, interpreter_for
 from local_estate.engine.language_host.policy_pack import OPTIONS, PolicyPackRelay
 from local_estate.engine.language_host.programs import Programs
@@ -60,7 +61,7 @@ def _refusing(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Generating code or SDKs is not supported: `pulumi import` is told so, the rest gets UNIMPLEMENTED from the base class."""
+    """Code is generated for `pulumi import`; generating SDKs and packages gets UNIMPLEMENTED from the base class."""
 
     def __init__(self, engine_address: str) -> None:
         self._engine_address = engine_address
@@ -84,11 +85,15 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def GenerateProgram(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Asked by `pulumi import` once a resource is in the state: the code to paste into the program."""
-        return context.abort(
-            grpc.StatusCode.FAILED_PRECONDITION,
-            "the import is in the state, but this language host writes no code for it. "
-            "Declare the resource in the program by hand; import the next one with --generate-code=false",
-        )
+        try:
+            code = python_of(dict(request.source))
+        except NotUnderstood as problem:
+            return context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"the import is in the state, but this language host cannot write its code: {problem}. "
+                "Declare the resource in the program by hand; import the next one with --generate-code=false",
+            )
+        return language_pb2.GenerateProgramResponse(source={"__main__.py": code.encode()})
 
     @_refusing
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Seeded faults: each small, each caught by the test that is named beside it."""
