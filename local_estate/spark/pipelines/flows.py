@@ -41,7 +41,8 @@ class Execution:
             flows = [flow for flow in self.graph.flows_of(dataset) if selection.includes(flow)]
             if not flows:
                 continue
-            spec, reset = _spec(dataset, self.planned), selection.starts_over(dataset)
+            # A materialized view is replaced as a whole, in one commit: emptied first, it would stay empty where the update stops half-way.
+            spec, reset = _spec(dataset, self.planned), selection.starts_over(dataset) and dataset.kind != "MATERIALIZED_VIEW"
             specs = [spec, *(self._state(flow, spec) for flow in flows if flow.cdc)]
             generations = [self.tables.ensure(each, reset=reset) for each in specs]
             if len(set(generations)) > 1:
