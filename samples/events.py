@@ -71,6 +71,10 @@ POISON: Mapping[str, Callable[[dict[str, object]], bytes | None]] = {
 }
 
 
+# Of the messages of a large sample, so many break the contract.
+_POISON = 0.005
+
+
 def contact_events(count: int, *, seed: int = 1, contacts: int = 500, until: datetime | None = None) -> tuple[list[Message], Expected]:
     """About half an hour of events up to `until` (now), in the order they happened but for latecomers, which happened hours before."""
     pick = random.Random(seed)
@@ -92,7 +96,8 @@ def contact_events(count: int, *, seed: int = 1, contacts: int = 500, until: dat
         sent = end - _WINDOW * pick.random()
         dice = pick.random()
         event = _event(f"{seed}-{len(timed)}", pick.randint(1, contacts), pick.choice(_ALONE), sent, pick)
-        if dice < 0.02:
+        # Each kind once at least, and below the errorRate of the contract, or the stream would stop, as it should.
+        if dice < 0.02 and expected.poison < max(len(poison), count * _POISON):
             broken = poison[expected.poison % len(poison)](event)
             timed.append((sent, Message(key=str(event["contact_id"]).encode(), value=broken)))
             expected.poison += 1

@@ -54,6 +54,13 @@ def test_every_dataset_that_promises_freshness_is_watched_and_operational_tables
     assert monitor(of_system("pega", Kind.QUARANTINE)) is None
 
 
+def test_a_stream_is_watched_for_a_day_without_a_message() -> None:
+    for name in ("sfdc.contact_event_silver", "sfdc.contact_interaction"):
+        watched = monitor(contract(name))
+        assert watched is not None
+        assert "silence_seconds at most 86400" in [str(threshold) for threshold in watched.thresholds], name
+
+
 def test_a_dataset_that_never_ran_meets_nothing() -> None:
     for kpi in figures(None).values():
         assert (kpi.value, kpi.result, kpi.note) == (None, Result.NOT_MEASURED, "never run"), kpi

@@ -12,6 +12,8 @@ from lakehouse.contracts.dataset import DatasetContract, Kind
 PASS_RATE_PCT = 99.0
 # A stream is always on, so nobody promises how often it runs.
 _STREAM_EVERY = timedelta(hours=1)
+# A topic has its nights; a day without a message is a producer, or a stream, that stopped.
+_STREAM_SILENT_AFTER = timedelta(days=1)
 # Their rows are judged one by one, so a share of them passes.
 _JUDGED = (Kind.SILVER, Kind.STREAM)
 
@@ -73,6 +75,8 @@ def monitor(dataset: DatasetContract) -> Monitor | None:
         # A delivery may take as long as the last one was quick, and the next is due only then.
         silence = promised.frequency + (promised.freshness or timedelta())
         found.append((Measure.SILENCE, Sense.AT_MOST, silence.total_seconds()))
+    elif dataset.kind is Kind.STREAM:
+        found.append((Measure.SILENCE, Sense.AT_MOST, (promised.frequency or _STREAM_SILENT_AFTER).total_seconds()))
     if not found:
         return None
     gates = {Measure.PASSED: 100 - promised.error_rate_pct} if promised.error_rate_pct is not None else {}

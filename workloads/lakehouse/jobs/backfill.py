@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+
+from pyspark.sql import SparkSession
 
 from lakehouse.contracts import contract
 from lakehouse.jobs.gold import publish_marts
 from lakehouse.jobs.parameters import JobArguments, parse
 from lakehouse.jobs.session import session
+from lakehouse.names import Catalogs
 from lakehouse.operations.backfill import PROGRESS, Backfill, plan, run
 
 _AT_MOST = 16
+_EVER = (date(1900, 1, 1), date(9999, 12, 31))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -27,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     bronze = catalogs.table(backfill.tables.bronze).dotted
     print(f"{bronze}: {len(days)} days with deliveries from {own.first} to {own.last}, {sum(day.done for day in days)} of them done before")
     if not days:
-        return
+        raise SystemExit(
+            f"backfill: nothing was delivered to {bronze} from {own.first} to {own.last}, so there is nothing to derive. Give days on "
+            f"which something was, by the names of the landing files. {_delivered(spark, catalogs, backfill)}"
+        )
     if own.dry_run == "true":
         for day in days:
             print(f"{day.day}: {day.rows} rows delivered{', done before' if day.done else ''}")
@@ -36,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"progress is recorded in {catalogs.table(contract(PROGRESS)).dotted} as {backfill.name}", flush=True)
     run(spark, catalogs, backfill, days, run_id=parameters.run_id, parallel=own.parallel)
     print("\n".join(publish_marts(spark, catalogs, run_id=parameters.run_id)))
+
+
+def _delivered(spark: SparkSession, catalogs: Catalogs, backfill: Backfill) -> str:
+    every = plan(spark, catalogs, replace(backfill, first=_EVER[0], last=_EVER[1]))
+    return f"It has deliveries of {len(every)} days, from {every[0].day} to {every[-1].day}" if every else "It has no deliveries"
 
 
 def _parser() -> JobArguments:

@@ -86,11 +86,18 @@ def _of_others(
         elif dataset.kind is Kind.MART and published:
             way = [published_at(arrival, published) for name in silver_inputs(dataset) for arrival in by_name.get(name, ())]
             found[dataset.name] = Observed(delays=_delays(way, window))
-        elif dataset.kind is Kind.STREAM and dataset.name in last:
+        elif dataset.kind is Kind.STREAM and (dataset.name in last or dataset.source in last):
             timed = freshness.get(dataset.kind)
             delays = timed(spark, catalogs, dataset, window) if timed else None
-            found[dataset.name] = Observed(delivered=accounted.get(dataset.name, ()), delays=delays)
+            arrived = _newest(spark, catalogs, dataset)
+            found[dataset.name] = Observed(delivered=accounted.get(dataset.name, ()), delays=delays, last=arrived)
     return found
+
+
+def _newest(spark: SparkSession, catalogs: Catalogs, stream: DatasetContract) -> datetime | None:
+    """When the last row of a stream's table came. Not when its job ran last: a job that finds a silent topic runs, too."""
+    found = spark.read.table(catalogs.table(stream).dotted).agg(_seconds(F.max("_processed_ts")).alias("last")).first()
+    return datetime.fromtimestamp(found["last"], UTC) if found and found["last"] is not None else None
 
 
 def silver_inputs(mart: DatasetContract) -> list[str]:

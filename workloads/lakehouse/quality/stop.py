@@ -78,6 +78,19 @@ def hold_whole(
     spark: SparkSession, catalogs: Catalogs, stops: Sequence[Stop], dataset: DatasetContract, at: MicroBatch, *, run_id: str
 ) -> None:
     """Raises BatchStopped where the batch has stops, unless somebody accepted it; the stop is on record then."""
+    said = (
+        f"{'; '.join(map(str, stops))}. Severity stop: nothing of this batch was written, and the next run tries it again. Release a "
+        f"contract that allows these rows, or accept the batch (job accept_batch with system={dataset.system}, batch_run_id={run_id} and a "
+        "reason: they go to quarantine then, the others are written), and run this job again. A corrected file comes after the batch, as a "
+        "delivery of its own. See docs/quality.md"
+    )
+    hold(spark, catalogs, stops, dataset, at, said, run_id=run_id)
+
+
+def hold(
+    spark: SparkSession, catalogs: Catalogs, stops: Sequence[Stop], dataset: DatasetContract, at: MicroBatch, said: str, *, run_id: str
+) -> None:
+    """Records the stops and raises BatchStopped with what is `said`, unless there are none or somebody accepted the batch."""
     if not stops or _accepted(spark, catalogs, dataset, at):
         return
     values = [
@@ -96,12 +109,7 @@ def hold_whole(
     table = contract(STOPPED)
     rows = from_values(spark, table, values).withColumn("stopped_ts", F.current_timestamp())
     merge.insert_missing(rows, catalogs.table(table), table.key)
-    raise BatchStopped(
-        f"{'; '.join(map(str, stops))}. Severity stop: nothing of this batch was written, and the next run tries it again. Release a "
-        f"contract that allows these rows, or accept the batch (job accept_batch with system={dataset.system}, batch_run_id={run_id} and a "
-        "reason: they go to quarantine then, the others are written), and run this job again. A corrected file comes after the batch, as a "
-        "delivery of its own. See docs/quality.md"
-    )
+    raise BatchStopped(said)
 
 
 def _accepted(spark: SparkSession, catalogs: Catalogs, dataset: DatasetContract, at: MicroBatch) -> bool:

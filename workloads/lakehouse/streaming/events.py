@@ -20,6 +20,7 @@ from lakehouse.quality.accounting import EXAMPLES, FAILED, BatchTotals, accounti
 from lakehouse.quality.rule_results import RESULTS, of_topic, rule_results
 from lakehouse.quality.rules import ERRORS
 from lakehouse.quality.stop import found_stops, hold_whole
+from lakehouse.quality.stream_breaker import hold_poor
 from lakehouse.schema import column_names
 from lakehouse.silver.outcome import DUPLICATE, OUTCOME, QUARANTINED, WRITTEN
 from lakehouse.streaming.messages import judged_messages, message_rules
@@ -65,8 +66,10 @@ def write_batch(messages: DataFrame, at: MicroBatch, tables: EventTables, catalo
             return None
         sums = totals(partitions)
         hold_whole(spark, catalogs, found_stops(partitions, rules, tables.events), tables.events, at, run_id=run_id)
+        name = tables.topic.topic.name if tables.topic.topic else tables.topic.name
+        hold_poor(spark, catalogs, sums, partitions, rules, tables.events, at, topic=name, run_id=run_id)
         append_once(recorded(partitions, account.drop(FAILED, EXAMPLES)), catalogs.table(tables.accounting), at)
-        whole = of_topic(partitions, tables.topic.topic.name if tables.topic.topic else tables.topic.name)
+        whole = of_topic(partitions, name)
         figures = rule_results(spark, whole, rules, tables.events, batch_id=at.batch_id, run_id=run_id)
         append_once(figures, catalogs.table(contract(RESULTS)), at)
         if sums.quarantined:
