@@ -8,11 +8,11 @@ from typing import Any
 
 import pulumi
 
+from infra.azure.hub import ZONES
 from infra.databricks.groups import GROUPS
 from infra.errors import SharedIncomplete
 
 ROLES = ("etl", "airflow")
-ZONES = ("databricks_ui_api", "dfs", "blob", "vault")
 
 
 class Shared:

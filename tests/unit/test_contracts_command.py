@@ -227,7 +227,7 @@ def test_a_dataset_without_a_sample_is_noted_and_not_refused(project: Project, t
     for file in (samples / "amdm").glob("*"):
         file.unlink()
     status, _, err = project.run("--samples", str(samples))
-    assert (status, err) == (0, "note: samples/ generates no file of amdm.amdm_bronze; a local day lands nothing there\n")
+    assert (status, err) == (0, "note: samples/ generates no file of amdm.amdm_bronze; a day of samples lands nothing there\n")
     assert json.loads(project.run("--json", "--samples", str(samples))[1])["without_sample"] == ["amdm.amdm_bronze"]
 
 

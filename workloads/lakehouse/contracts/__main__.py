@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, given: Iterable[tuple[str, str]
         return 1 if problems else 0
     print(_listing(compared))
     for name in unsampled:
-        print(f"note: samples/ generates no file of {name}; a local day lands nothing there", file=sys.stderr)
+        print(f"note: samples/ generates no file of {name}; a day of samples lands nothing there", file=sys.stderr)
     return _told(problems)
 
 
