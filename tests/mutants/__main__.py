@@ -138,7 +138,7 @@ def page(mutants: list[Mutant]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only faults whose name or file has one of these words")
+    parser.add_argument("words", nargs="*", help="only faults whose name, file or test has one of these words")
     parser.add_argument("--list", action="store_true", help="name them and run nothing")
     parser.add_argument("--page", action="store_true", help="write docs/mutants.md and run nothing")
     arguments = parser.parse_args()
@@ -146,9 +146,10 @@ def main() -> int:
     if arguments.page:
         PAGE.write_text(page(mutants))
         return 0
-    chosen = [each for each in mutants if not arguments.words or any(word in f"{each.name} {each.file}" for word in arguments.words)]
+    words = arguments.words
+    chosen = [each for each in mutants if not words or any(word in f"{each.name} {each.file} {each.test}" for word in words)]
     if not chosen:
-        parser.error(f"no fault has {' or '.join(arguments.words)} in its name or file")
+        parser.error(f"no fault has {' or '.join(words)} in its name, file or test")
     if arguments.list:
         print("\n".join(f"{each.name}: {each.file}, {each.test}" for each in chosen))
         return 0
