@@ -336,6 +336,8 @@ def print_status(collected: dict[str, Any]) -> None:
         tables.add_row(entry["name"], "?" if entry["rows"] is None else f"{entry['rows']:,}")
     if broker := collected["broker"]:
         _say(f"Kafka broker: {broker}")
+    for landed in collected["files"]:
+        _say(f"{landed['environment']}: {landed['told']} (seven days; the console has each)")
     quality = table(
         "Quality, last measured",
         "layer",

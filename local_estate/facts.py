@@ -141,5 +141,6 @@ def collect(paths: Paths) -> dict[str, Any]:
         "stacks": deployed,
         "tables": service["tables"],
         "quality": service["quality"],
+        "files": service["files"],
         "runs": service["runs"],
     }

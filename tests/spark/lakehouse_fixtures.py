@@ -16,9 +16,10 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from lakehouse.contracts import DatasetContract
+from lakehouse.contracts import DatasetContract, Kind, of_system
 from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
 from lakehouse.ingest.bronze import bronze_rows
+from lakehouse.ingest.headers import judge, required_columns
 from lakehouse.names import Catalogs
 from local_estate.paths import Paths
 from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
@@ -123,19 +124,22 @@ def one(rows: DataFrame) -> Row:
 def landed(spark: SparkSession, bronze: DatasetContract, *files: Path) -> DataFrame:
     """Files as Auto Loader reads them: columns by the header's names, others rescued, unparsable lines kept. A batch, not a stream."""
     names = [column.name for column in bronze.declared_columns]
-    frames = []
+    frames, problems = [], dict[str, str]()
     for file in files:
         if bronze.landing and bronze.landing.format == "json":
             schema = StructType([*[StructField(name, StringType()) for name in names], StructField(CORRUPT, StringType())])
             read = spark.read.schema(schema).option("columnNameOfCorruptRecord", CORRUPT).json(str(file))
             rescued = F.lit(None).cast("string")
         else:
-            header = file.read_bytes().decode("utf-8", "replace").split("\n", 1)[0].split(",")
+            first = file.read_bytes().decode("utf-8", "replace").splitlines()[0]
+            header, problem = first.split(","), judge(first, bronze, required_columns(of_system(bronze.system, Kind.SILVER))).problem
+            problems |= {file.name: problem} if problem else {}
             schema = StructType([*[StructField(name, StringType()) for name in header], StructField(CORRUPT, StringType())])
             read = (
                 spark.read.schema(schema)
                 .option("header", True)
                 .option("escape", '"')
+                .option("multiLine", True)
                 .option("columnNameOfCorruptRecord", CORRUPT)
                 .csv(str(file))
             )
@@ -153,4 +157,4 @@ def landed(spark: SparkSession, bronze: DatasetContract, *files: Path) -> DataFr
                 }
             ).select(*names, RESCUED, CORRUPT, "source_file", "landed_ts")
         )
-    return bronze_rows(functools.reduce(DataFrame.unionByName, frames), bronze, run_id="test")
+    return bronze_rows(functools.reduce(DataFrame.unionByName, frames), bronze, run_id="test", problems=problems)

@@ -112,10 +112,13 @@ def assert_figures(estate: Estate, manifest: Mapping[str, Any], monkeypatch: pyt
     ):
         quality_kpis.main()
     kept = {(row["dataset"], row["kpi"]): row for row in table(estate.spark, "platform.quality_kpis").where("run_id = 'k'").collect()}
-    broken = {file["file"].partition("/")[0]: file for file in manifest["broken_files"] if file["rows"]}
+    broken: dict[str, Counter[str]] = {}
+    for file in manifest["broken_files"]:
+        counts = {name: file[name] for name in ("rows", "quarantined")}
+        broken.setdefault(file["file"].partition("/")[0], Counter()).update(counts)
     for name, expected in manifest["datasets"].items():
-        rows = expected["rows"] + broken.get(expected["system"], {"rows": 0})["rows"]
-        held = expected["outcomes"]["quarantined"] + broken.get(expected["system"], {"quarantined": 0})["quarantined"]
+        rows = expected["rows"] + broken[expected["system"]]["rows"]
+        held = expected["outcomes"]["quarantined"] + broken[expected["system"]]["quarantined"]
         assert kept[name, "pass_rate_pct"]["value"] == pytest.approx(100 * (1 - held / rows)), name
         assert kept[name, "rows_most"]["value"] == expected["rows"]
     # Each next stage is there later than the one before, and all of them within what they promise.

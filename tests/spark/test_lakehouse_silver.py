@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lakehouse.contracts import Kind, of_system
 from lakehouse.contracts.document import RULES as NAMED
 from lakehouse.ingest.bronze import reader_options
+from lakehouse.ingest.receipts import Landed, Taken, Version, receipts
 from lakehouse.ingest.unreadable_files import unreadable_files
 from lakehouse.quality.quarantine import quarantined_rows
 from lakehouse.quality.rules import RULES
@@ -281,9 +282,15 @@ def test_the_payload_in_quarantine_is_the_row_as_it_came_with_what_was_rescued(s
     assert (row["errors"], row["source_file"], row["run_id"]) == (["email: is no e-mail address"], "f.csv", "r9")
 
 
+FILES = {"a.csv": 10, "b.csv": 0, "c.xlsx": 7}
+
+
 def test_empty_files_and_files_of_another_format_are_quarantined_whole(spark: SparkSession) -> None:
-    files = spark.sql("SELECT * FROM VALUES ('/l/a.csv', 10L), ('/l/b.csv', 0L), ('/l/c.xlsx', 7L) AS f(path, length)")
-    found = unreadable_files(files, of_system("cmdm", Kind.BRONZE), of_system("cmdm", Kind.SILVER), run_id="r")
+    files = [Landed(version=Version(path=f"/l/{name}", modified=number), bytes=size) for number, (name, size) in enumerate(FILES.items())]
+    taken = [Taken(version=files[0].version, rows=1, unreadable=0)]
+    cmdm = of_system("cmdm", Kind.BRONZE)
+    found = unreadable_files(spark, receipts(files, [], taken, {}, cmdm), cmdm, of_system("cmdm", Kind.SILVER), run_id="r")
+    assert found is not None
     assert plain(found.select("kind", "source_file", F.col("errors")[0])) == [
         ("file", "/l/b.csv", "file: is empty"),
         ("file", "/l/c.xlsx", "file: is no .csv file, as the contract of cmdm.cmdm_bronze has it"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
 
-from local_estate.api.services.console.delta_log import last_append, table_facts
-from local_estate.api.services.console.facts import quality_by_layer
+from local_estate.api.services.console.delta_log import last_append, live_rows, table_facts
+from local_estate.api.services.console.facts import files_told, quality_by_layer
 from local_estate.api.services.console.page import render
 
 
@@ -102,6 +103,52 @@ def test_what_is_missed_is_named_before_what_is_below_its_target() -> None:
     assert only["worst"] == "x.y rows_fewest 1: missed, objective at least 2"
 
 
+def receipt(file: str, outcome: str, day: int, reason: str | None = None) -> dict[str, object]:
+    moment = datetime(2025, 6, day, 12, tzinfo=UTC)
+    counts = dict.fromkeys(("bytes", "rows", "rows_accepted", "rows_quarantined"), 3)
+    return {
+        "system": "cmdm",
+        "source_file": file,
+        "landed_ts": moment,
+        "recorded_ts": moment,
+        "outcome": outcome,
+        "reason": reason,
+        **counts,
+    }
+
+
+RECEIPTS = [
+    receipt("old.csv", "empty", 1),
+    receipt("a.csv", "taken", 19),
+    receipt("b.csv", "wrong header", 20, "header: lacks <b>"),
+]
+
+
+def test_files_are_told_in_a_line_for_the_week_before_the_newest_and_the_newest_of_them_first() -> None:
+    told = files_told(RECEIPTS)
+    assert told["told"] == "files 2: 1 taken, 1 wrong header"
+    assert [file["file"] for file in told["newest"]] == ["b.csv", "a.csv"]
+    assert told["newest"][0]["arrived"] == "2025-06-20 12:00:00 UTC"
+
+
+def test_the_rows_of_a_table_are_those_of_its_live_files_with_their_partitions(tmp_path: Path) -> None:
+    for name in ("one", "two two", "three"):
+        pyarrow.parquet.write_table(pyarrow.table({"file": [name]}), tmp_path / name)
+    _commit(tmp_path, 0, {"add": {"path": "one", "partitionValues": {"system": "cmdm"}}})
+    _commit(tmp_path, 1, {"remove": {"path": "one"}}, {"add": {"path": "two%20two", "partitionValues": {"system": "cmdm"}}})
+    assert live_rows(tmp_path) == [{"system": "cmdm", "file": "two two"}]
+    add = {"add": {"path": "two%20two", "partitionValues": [("system", "cmdm")]}}
+    schema = pyarrow.schema(
+        [("add", pyarrow.struct([("path", pyarrow.string()), ("partitionValues", pyarrow.map_(*[pyarrow.string()] * 2))]))]
+    )
+    checkpoint = pyarrow.Table.from_pylist([add], schema=schema)
+    pyarrow.parquet.write_table(checkpoint, tmp_path / "_delta_log" / f"{1:020}.checkpoint.parquet")
+    (tmp_path / "_delta_log" / "_last_checkpoint").write_text('{"version": 1}')
+    _commit(tmp_path, 2, {"add": {"path": "three", "partitionValues": {"system": "pega"}}})
+    assert live_rows(tmp_path) == [{"system": "cmdm", "file": "two two"}, {"system": "pega", "file": "three"}]
+    assert live_rows(tmp_path / "nowhere") == []
+
+
 def test_the_last_append_is_that_of_the_last_commit_with_data_whatever_was_compacted_since(tmp_path: Path) -> None:
     for name in ("one", "two two", "compacted"):
         pyarrow.parquet.write_table(pyarrow.table({"run_id": [name]}), tmp_path / name)
@@ -128,6 +175,7 @@ def test_the_page_escapes_what_it_shows_and_counts_what_it_lists() -> None:
             "resources": {"Microsoft.Storage/storageAccounts": 2},
             "tables": [{"name": "c.s.<script>", "rows": 12345, "files": 1, "version": 0}],
             "quality": quality_by_layer("dev_ep_", FIGURES),
+            "files": [{"environment": "dev_ep_", **files_told(RECEIPTS)}],
             "runs": [{"job": "bronze", "run_id": 9007199254740993, "result": "SUCCESS", "seconds": 1.25, "start_time": 0}],
         }
     )
@@ -137,5 +185,7 @@ def test_the_page_escapes_what_it_shows_and_counts_what_it_lists() -> None:
     assert "9007199254740993" in html
     assert '<td class="SUCCESS">SUCCESS</td>' in html
     assert "1 of 1 succeeded" in html
+    assert "dev_ep_: files 2: 1 taken, 1 wrong header in seven days" in html
+    assert "header: lacks &lt;b&gt;" in html
     assert "dev_ep_curated" in html
     assert "pega.case_silver pass_rate_pct" in html

@@ -99,6 +99,16 @@ def test_broken_files_are_what_the_manifest_says(days: dict[int, tuple[Path, dic
     with pytest.raises(UnicodeDecodeError):
         by_reason["row: is not valid UTF-8 text"].read_text(encoding="utf-8")
     assert not by_reason["updated_ts: is required"].read_text().endswith("\n")
+    by_name = {Path(file["file"]).stem.rpartition("_")[2]: file for file in manifest["broken_files"]}
+    assert b"\r\n" in (out / by_name["crlf"]["file"]).read_bytes()
+    assert len((out / by_name["lines"]["file"]).read_text().splitlines()) == by_name["lines"]["rows"] + 2
+    assert [by_name[name]["outcome"] for name in ("crlf", "lines", "empty", "header", "capitals")] == [
+        "taken",
+        "taken",
+        "empty",
+        "header only",
+        "wrong header",
+    ]
 
 
 def test_places_are_of_the_states_their_postcodes_say() -> None:

@@ -3,6 +3,7 @@ package mt.estate
 import java.io.{BufferedReader, InputStream, InputStreamReader}
 import java.nio.charset.Charset
 
+import scala.annotation.tailrec
 import scala.jdk.CollectionConverters._
 import scala.util.control.NonFatal
 
@@ -11,7 +12,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode
 import com.univocity.parsers.csv.CsvParser
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileStatus, Path}
+import org.apache.hadoop.io.Text
 import org.apache.hadoop.mapreduce.Job
+import org.apache.hadoop.util.LineReader
 
 import org.apache.spark.TaskContext
 import org.apache.spark.sql.SparkSession
@@ -104,28 +107,57 @@ abstract class RescuingFormat extends FileFormat with Serializable {
 }
 
 class CloudFilesCsv extends RescuingFormat {
-  private def tokens(path: Path, hadoop: Configuration, settings: RescuingSettings): Iterator[Array[String]] = {
-    val parser = new CsvParser(settings.csv.asParserSettings)
-    parser.beginParsing(opened(path, hadoop), settings.charset)
-    Iterator.continually(parser.parseNext()).takeWhile(_ != null)
+  /** With `multiLine` a record may hold line breaks between quotes, and the file's first line end is that of all. Without, a record is a line. */
+  private final class Records(path: Path, hadoop: Configuration, settings: RescuingSettings) extends Iterator[Array[String]] {
+    private val parser = new CsvParser(settings.csv.asParserSettings)
+    private val stream = opened(path, hadoop)
+    if (settings.multiLine) parser.beginParsing(stream, settings.charset)
+    private lazy val lines = new LineReader(stream, hadoop, settings.csv.lineSeparatorInRead.orNull)
+    private var line = ""
+    private var following: Array[String] = _
+
+    /** The record that `next` gave last, as it came. */
+    def raw: String = if (settings.multiLine) parser.getContext.currentParsedContent().stripLineEnd else line
+
+    override def hasNext: Boolean = {
+      if (following == null) following = if (settings.multiLine) parser.parseNext() else nextLine()
+      following != null
+    }
+
+    override def next(): Array[String] = {
+      if (!hasNext) throw new NoSuchElementException(s"$path has no more records")
+      val found = following
+      following = null
+      found
+    }
+
+    /** Spark passes over blank lines and comments, whatever the quotes around them. */
+    @tailrec private def nextLine(): Array[String] = {
+      val text = new Text()
+      if (lines.readLine(text) == 0) null
+      else {
+        line = new String(text.getBytes, 0, text.getLength, settings.charset).stripPrefix("\uFEFF")
+        if (line.isBlank || (settings.csv.isCommentSet && line.startsWith(settings.csv.comment.toString))) nextLine() else parser.parseLine(line)
+      }
+    }
   }
 
   /** Column names of a file, and its records. Without a header, columns come in the order of the schema. */
-  private def opening(path: Path, hadoop: Configuration, settings: RescuingSettings): (Array[String], Iterator[Array[String]]) = {
-    val all = tokens(path, hadoop, settings)
+  private def opening(path: Path, hadoop: Configuration, settings: RescuingSettings): (Array[String], Iterator[Array[String]], Records) = {
+    val all = new Records(path, hadoop, settings)
     if (settings.header) {
       // A byte order mark is no part of the first name.
       val names = if (all.hasNext) all.next().zipWithIndex.map { case (name, index) => if (name == null) s"_c$index" else name.stripPrefix("\uFEFF") } else Array.empty[String]
-      (names, all)
-    } else if (settings.known.nonEmpty) (settings.known.fieldNames.filterNot(_ == settings.corrupt), all)
+      (names, all, all)
+    } else if (settings.known.nonEmpty) (settings.known.fieldNames.filterNot(_ == settings.corrupt), all, all)
     else {
       val buffered = all.buffered
-      (if (buffered.hasNext) buffered.head.indices.map(index => s"_c$index").toArray else Array.empty[String], buffered)
+      (if (buffered.hasNext) buffered.head.indices.map(index => s"_c$index").toArray else Array.empty[String], buffered, all)
     }
   }
 
   override protected def records(path: Path, hadoop: Configuration, settings: RescuingSettings): Iterator[Rescue] = {
-    val (names, rows) = opening(path, hadoop, settings)
+    val (names, rows, source) = opening(path, hadoop, settings)
     val parser = new UnivocityParser(settings.known, settings.csv)
     val converters = settings.known.fields.map(field => parser.makeConverter(field.name, field.dataType, true))
     val positions = names.map(settings.position)
@@ -140,13 +172,13 @@ class CloudFilesCsv extends RescuingFormat {
           try record.values(position) = converters(position)(row(index))
           catch { case NonFatal(_) => record.rest.put(name, row(index)) }
       }
-      if (row.length != names.length && corruptible) record.corrupted(row.map(cell => if (cell == null) "" else cell).mkString(settings.csv.delimiter))
+      if (row.length != names.length && corruptible) record.corrupted(source.raw)
       record
     }
   }
 
   override protected def unknownFields(path: Path, hadoop: Configuration, settings: RescuingSettings): Seq[StructField] = {
-    val (names, rows) = opening(path, hadoop, settings)
+    val (names, rows, _) = opening(path, hadoop, settings)
     val fresh = names.zipWithIndex.filter { case (name, _) => settings.position(name) < 0 }
     if (fresh.isEmpty) Nil
     else {
@@ -158,7 +190,7 @@ class CloudFilesCsv extends RescuingFormat {
   }
 
   override def survey(path: Path, hadoop: Configuration, settings: RescuingSettings, types: FieldTypes): Unit = {
-    val (names, rows) = opening(path, hadoop, settings)
+    val (names, rows, _) = opening(path, hadoop, settings)
     names.foreach(name => types.see(name, NullType))
     rows.take(1000).foreach(row => names.indices.foreach(index => if (index < row.length) types.see(names(index), FieldTypes.ofText(row(index)))))
   }

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse.contracts import DatasetContract
 from lakehouse.contracts.platform_columns import RESCUED
+from lakehouse.ingest.headers import with_problems
 from lakehouse.schema import column_names, landing_schema
 
 _FORMAT_OPTIONS = {
-    # Columns go by the header's names; a quote inside a quoted value is written twice, as spreadsheets and Salesforce do.
-    "csv": {"header": "true", "escape": '"'},
+    # Columns go by the header's names; a quote inside a quoted value is written twice, as spreadsheets and Salesforce do. With `multiLine`
+    # a quoted value may hold line breaks, and lines may end in CR LF.
+    "csv": {"header": "true", "escape": '"', "multiLine": "true"},
     "json": {},
 }
 
@@ -37,9 +41,12 @@ def landing_stream(spark: SparkSession, bronze: DatasetContract, landing: str) -
     )
 
 
-def bronze_rows(rows: DataFrame, bronze: DatasetContract, *, run_id: str) -> DataFrame:
-    """Rows of the landing files plus `source_file` and `landed_ts`, in the columns of the bronze table."""
-    stamped = rows.withColumn("ingest_ts", F.current_timestamp()).withColumn("run_id", F.lit(run_id))
+def bronze_rows(rows: DataFrame, bronze: DatasetContract, *, run_id: str, problems: Mapping[str, str] | None = None) -> DataFrame:
+    """Rows of the landing files plus `source_file` and `landed_ts`, in the columns of the bronze table.
+
+    `problems` says by path what is wrong with a file's header.
+    """
+    stamped = with_problems(rows, problems or {}).withColumn("ingest_ts", F.current_timestamp()).withColumn("run_id", F.lit(run_id))
     return stamped.select(*column_names(bronze))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame, SparkSession
 
 from lakehouse.append import MicroBatch, stream_id
+from lakehouse.ingest.receipts import settle
 from lakehouse.jobs.parameters import parse
 from lakehouse.jobs.session import session
 from lakehouse.jobs.streams import begin, finish
@@ -19,7 +20,9 @@ def main() -> None:
     spark = session()
     catalogs = parameters.catalogs
     tables = SilverTables.of(parameters.system)
-    if not to_silver(spark, tables, catalogs, run_id=parameters.run_id):
+    read = to_silver(spark, tables, catalogs, run_id=parameters.run_id)
+    settle(spark, parameters.system, catalogs)
+    if not read:
         print(f"{catalogs.table(tables.silver).dotted}: nothing new in bronze")
 
 

@@ -144,7 +144,8 @@ def judged(rows: DataFrame, dataset: DatasetContract) -> DataFrame:
 
 
 def _is_about(name: str) -> Callable[[SparkColumn], SparkColumn]:
-    return lambda error: error.startswith(f"{name}: ")
+    """Also where the file's header is to blame: then every row would repeat what its receipt says once."""
+    return lambda error: error.startswith(f"{name}: ") | error.startswith("header: ")
 
 
 def _present(messages: list[SparkColumn]) -> SparkColumn:

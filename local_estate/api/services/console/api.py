@@ -19,6 +19,7 @@ def _facts(call: Call) -> dict[str, Any]:
         "resources": call.estate.ask("arm.resource_counts"),
         "tables": facts.tables(call.estate),
         "quality": facts.quality(call.estate),
+        "files": facts.landed_files(call.estate),
         "runs": facts.runs(call.estate),
     }
 

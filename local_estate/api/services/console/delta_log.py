@@ -53,6 +53,33 @@ def table_facts(location: Path) -> TableFacts | None:
     return TableFacts(version=int(commits[-1].stem), rows=sum(known) if len(known) == len(counts) else None, files=len(counts))
 
 
+def live_rows(location: Path) -> list[dict[str, Any]]:
+    """The rows of a small table as it is now, partition columns as text. A file with rows marked as deleted is passed over."""
+    log = location / "_delta_log"
+    commits = sorted(path for path in log.glob("*.json") if path.stem.isdigit()) if log.is_dir() else []
+    live: dict[str, dict[str, Any]] = {}
+    start, pointer = -1, log / "_last_checkpoint"
+    if pointer.exists():
+        start = int(json.loads(pointer.read_text())["version"])
+        for part in sorted(log.glob(f"{start:020}.checkpoint*.parquet")):
+            adds = [row["add"] for row in pyarrow.parquet.read_table(part, columns=["add"]).to_pylist()]
+            live |= {_file_key(add): add for add in adds if add}
+    for commit in commits:
+        for line in commit.read_text().splitlines() if int(commit.stem) > start else ():
+            action = json.loads(line)
+            if add := action.get("add"):
+                live[_file_key(add)] = add
+            elif remove := action.get("remove"):
+                live.pop(_file_key(remove), None)
+    rows = []
+    for add in live.values():
+        if not add.get("deletionVector"):
+            partition = dict(add.get("partitionValues") or {})
+            file = pyarrow.parquet.ParquetFile(location / unquote(add["path"]))
+            rows += [{**partition, **row} for row in file.read().to_pylist()]
+    return rows
+
+
 def last_append(location: Path) -> list[dict[str, Any]]:
     """The rows that the last commit with data added: of a table that is only ever appended to, those of its latest run.
 

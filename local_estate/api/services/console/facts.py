@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from local_estate.api.kernel.call import Estate
-from local_estate.api.services.console.delta_log import last_append, table_facts
+from local_estate.api.services.console.delta_log import last_append, live_rows, table_facts
 
 _FIGURES = "platform.quality_kpis"
+_RECEIPTS = "platform.file_receipts"
+_DAYS = timedelta(days=7)
 
 
 def local_directory(estate: Estate, url: str) -> Path | None:
@@ -88,6 +92,36 @@ def _standing(row: dict[str, Any]) -> str:
     if row["result"] == "missed":
         return f"{figure}: below the gate {gate:g}"
     return f"{figure}: below the target {row['objective']:g}, above the gate {gate:g}"
+
+
+def landed_files(estate: Estate) -> list[dict[str, Any]]:
+    """What became of the landing files of each environment: `{"environment", "told", "newest"}`."""
+    found = []
+    for table in estate.ask("unity_catalog.tables"):
+        directory = local_directory(estate, table.get("storage_location") or "")
+        if table["full_name"].endswith(f".{_RECEIPTS}") and directory and (receipts := live_rows(directory)):
+            found.append({"environment": table["full_name"].removesuffix(f"raw.{_RECEIPTS}"), **files_told(receipts)})
+    return found
+
+
+def files_told(receipts: list[dict[str, Any]], limit: int = 20) -> dict[str, Any]:
+    """One line on the receipts of the last seven days before the newest one, and the newest of them: those that say anything first."""
+    recent = [row for row in receipts if row["recorded_ts"] >= max(row["recorded_ts"] for row in receipts) - _DAYS]
+    counts = Counter(row["outcome"] for row in recent)
+    order = sorted(counts, key=lambda outcome: (outcome != "taken", outcome))
+    newest = sorted(recent, key=lambda row: (row["recorded_ts"], row["outcome"] != "taken", row["landed_ts"]), reverse=True)[:limit]
+    return {
+        "told": f"files {len(recent)}: {', '.join(f'{counts[outcome]} {outcome}' for outcome in order)}",
+        "newest": [
+            {
+                "file": row["source_file"],
+                "arrived": row["landed_ts"].strftime("%Y-%m-%d %H:%M:%S UTC"),
+                **{name: row[name] for name in ("system", "bytes", "rows", "rows_accepted", "rows_quarantined", "outcome")},
+                "reason": row["reason"] or "",
+            }
+            for row in newest
+        ],
+    }
 
 
 def runs(estate: Estate, limit: int = 50) -> list[dict[str, Any]]:

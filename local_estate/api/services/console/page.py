@@ -54,6 +54,7 @@ def render(facts: Mapping[str, Any]) -> str:
 <h2>Workspaces</h2>{_table(("name", "address", "id"), ((w["name"], w["workspace_url"], w["workspace_id"]) for w in facts["workspaces"]))}
 <h2>Tables</h2>{_table(("table", "rows", "files", "version"), ((t["name"], t["rows"], t["files"], t["version"]) for t in tables))}
 <h2>Quality</h2>{_table(quality_columns, (tuple(q[column] for column in _QUALITY) for q in facts["quality"]))}
+<h2>Landing files</h2>{"".join(_files(environment) for environment in facts["files"]) or "<p class='sub'>none yet</p>"}
 <h2>Runs</h2>{_table(run_columns, ((r["job"], r["run_id"], r["result"], r["seconds"], _when(r)) for r in runs))}
 <h2>Azure resources by type</h2>{_table(("type", "count"), sorted(facts["resources"].items()))}
 </body></html>"""
@@ -61,7 +62,16 @@ def render(facts: Mapping[str, Any]) -> str:
 
 _QUALITY = ("layer", "met", "below_target", "missed", "not_measured", "pass_rate_pct", "freshness_p95_seconds", "worst")
 _NUMBERS = {"rows", "files", "version", "seconds", "count", "run id", "id", "met", "below target", "missed", "not measured"}
-_NUMBERS |= {"least pass rate, %", "freshness p95, s"}
+_NUMBERS |= {"bytes", "quarantined", "least pass rate, %", "freshness p95, s"}
+
+
+_FILE = ("arrived", "system", "file", "bytes", "rows", "rows_quarantined", "outcome", "reason")
+
+
+def _files(environment: Mapping[str, Any]) -> str:
+    columns = tuple(name.removeprefix("rows_") for name in _FILE)
+    rows = (tuple(file[name] for name in _FILE) for file in environment["newest"])
+    return f"<p>{escape(environment['environment'])}: {escape(environment['told'])} in seven days</p>{_table(columns, rows)}"
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
