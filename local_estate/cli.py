@@ -53,7 +53,7 @@ StackOption = Annotated[
 EnvironmentOption = Annotated[
     str, typer.Option("--stack", "-s", help="dev, test or prod", callback=_known(stack_files.require_environment))
 ]
-RowsOption = Annotated[int, typer.Option(help="rows of a generated day, over all systems")]
+RowsOption = Annotated[int, typer.Option(envvar="ESTATE_ROWS", help="rows of a generated day, over all systems")]
 
 
 _RESTARTING = ("up", "down", "reset")  # what an outdated service does not matter to

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lakehouse.contracts import Kind, of_system
+from samples import by_hand
 from samples.broken_files import broken_files, write
 from samples.days import Days
 from samples.delivery import Delivery, as_text
@@ -47,6 +48,7 @@ def generate(out: Path, *, day: int, rows: int = DEFAULT_ROWS, seed: int = DEFAU
         )
     files = broken_files(deliveries, day) if broken else []
     write(files, out)
+    by_hand.copy(day, out)
     manifest: dict[str, object] = {
         "day": day,
         "seed": seed,

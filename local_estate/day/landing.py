@@ -25,14 +25,19 @@ class Landed:
 
 
 def generate(paths: Paths, *, day: int, rows: int) -> Path:
-    """The folder of generated files of a day. They are the same for the same day and size, so they are made once."""
+    """The folder of a day's files. Generated ones are the same for the same day and size, so made once; those by hand may change."""
     out = paths.home / "samples" / f"day-{day}-{rows}"
     if not (out / "manifest.json").exists():
-        command = [sys.executable, "-m", "samples.generate", "--out", str(out), "--day", str(day), "--rows", str(rows)]
-        done = subprocess.run(command, cwd=paths.repository, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"the sample generator failed:\n{done.stderr.strip()}")
+        _samples(paths, "samples.generate", "--out", str(out), "--day", str(day), "--rows", str(rows))
+    else:
+        _samples(paths, "samples.by_hand", "--out", str(out), "--day", str(day))
     return out
+
+
+def _samples(paths: Paths, module: str, *arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=paths.repository, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the sample generator failed:\n{done.stderr.strip()}")
 
 
 def land(workspace: WorkspaceClient, folder: Path, landing_paths: Mapping[str, str]) -> Iterator[Landed]:

@@ -212,7 +212,7 @@ def test_pages_and_schemas_that_fell_behind_are_named_and_written_again(project:
 
 def test_the_generated_samples_fit_their_contracts_and_a_wrong_column_does_not(project: Project, tmp_path: Path) -> None:
     samples = tmp_path / "landing"
-    generate(samples, day=2, rows=200)
+    generate(samples, day=1, rows=200)
     assert project.problems("--samples", str(samples)) == []
     (file,) = (samples / "amdm").glob("*.csv")
     file.write_text(file.read_text().replace("post_cd", "postcode", 1))
