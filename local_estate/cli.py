@@ -100,6 +100,7 @@ def up(
     for number in range(1, days + 1):
         bring_up.run_day(paths, stack, day=number, rows=rows, say=_say)
     print_status(facts.collect(paths))
+    bring_up.quicken(paths, say=_say)
     _say(f"up after {time.monotonic() - started:.0f} s; console: {facts.console_url(paths)}")
 
 

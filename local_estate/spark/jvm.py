@@ -15,26 +15,11 @@ from typing import Any
 import httpx
 
 from local_estate.paths import Paths
-from local_estate.spark.jars import class_path, find_jdk, pyspark_home
+from local_estate.spark.jars import pyspark_home
+from local_estate.spark.launch import Launch
 
-# What Spark's launcher would pass; the launcher itself asks for a module that the wheel's JDK lacks.
-_OPENED = (
-    "java.lang",
-    "java.lang.invoke",
-    "java.lang.reflect",
-    "java.io",
-    "java.net",
-    "java.nio",
-    "java.util",
-    "java.util.concurrent",
-    "java.util.concurrent.atomic",
-    "sun.nio.ch",
-    "sun.nio.cs",
-    "sun.security.action",
-    "sun.util.calendar",
-)
-
-
+LOGGING = Path(__file__).parent / "log4j2.properties"
+_REFUSED = 78  # what ControlServer.scala's self-test exits with
 COMPILE_PLANS = "ESTATE_SPARK_COMPILE_PLANS"
 
 # Writing, compiling and warming Java for each plan takes a laptop's day of data longer than interpreting the plan does (bench: silver
@@ -48,6 +33,10 @@ _INTERPRETED = {
 
 class JvmDidNotStart(Exception):
     """The JVM ended before it listened; the message carries its last lines."""
+
+
+class JvmRefusedToStart(JvmDidNotStart):
+    """Its self-test found that it would not govern."""
 
 
 class JvmGone(Exception):
@@ -73,20 +62,17 @@ class Jvm:
         state = paths.home / "spark"
         state.mkdir(exist_ok=True, mode=0o700)
         self._scratch = tempfile.TemporaryDirectory(dir=state, prefix="jvm-", ignore_cleanup_errors=True)
-        scratch = Path(self._scratch.name)
-        jdk = find_jdk(paths)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                _command(str(jdk.java), str(class_path(paths, jdk)), heap, home=paths.home, scratch=scratch),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_environment(),
-                cwd=scratch,
-                start_new_session=True,
-            )
-        self.pid = self._process.pid
-        address = self._hand_over(spark_configuration(scratch))
+        launch = Launch.of(paths)
+        try:
+            address = self._start(launch, paths, heap, cached=launch.has_cache)
+        except JvmDidNotStart as ended:
+            if isinstance(ended, JvmRefusedToStart) or not launch.has_cache:
+                self._scratch.cleanup()
+                raise
+            # A damaged cache can end a JVM where a foreign one only warns. It can be made again; a start that fails for it cannot.
+            launch.cache.unlink(missing_ok=True)
+            self._note("the JVM did not start with its ahead-of-time cache, which is deleted; starting again without")
+            address = self._start(launch, paths, heap, cached=False)
         # A statement may take as long as it needs; its death shows as a closed connection.
         self._http = httpx.Client(
             base_url=f"http://127.0.0.1:{address['port']}",
@@ -95,6 +81,22 @@ class Jvm:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,
         )
+
+    def _start(self, launch: Launch, paths: Paths, heap: str, *, cached: bool) -> dict[str, Any]:
+        scratch = Path(self._scratch.name)
+        properties = (f"-Djava.io.tmpdir={scratch}", f"-Destate.home={paths.home}", f"-Dlog4j2.configurationFile={LOGGING}")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*launch.command(heap, *properties, cached=cached), "mt.estate.ControlServer"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=java_environment(),
+                cwd=scratch,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        return self._hand_over(spark_configuration(scratch))
 
     def _hand_over(self, configuration: dict[str, str]) -> dict[str, Any]:
         line = b""
@@ -105,10 +107,14 @@ class Jvm:
                 line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
-            self._scratch.cleanup()
-            raise JvmDidNotStart(f"the Spark JVM ended with {code} before it listened; the end of {self._log}:\n{self._tail()}")
+            kind = JvmRefusedToStart if code == _REFUSED else JvmDidNotStart
+            raise kind(f"the Spark JVM ended with {code} before it listened; the end of {self._log}:\n{self._tail()}")
         address: dict[str, Any] = json.loads(line)
         return address
+
+    def _note(self, line: str) -> None:
+        with self._log.open("a") as log:
+            log.write(f"{line}\n")
 
     def _tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-12:])
@@ -147,28 +153,7 @@ class Jvm:
         threading.Thread(target=self._scratch.cleanup, daemon=False).start()
 
 
-def _command(java: str, classes: str, heap: str, *, home: Path, scratch: Path) -> list[str]:
-    opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
-    return [
-        java,
-        f"-Xmx{heap}",
-        "-XX:+UseSerialGC",
-        "-Xss4m",
-        "-XX:ReservedCodeCacheSize=256m",
-        "-XX:+IgnoreUnrecognizedVMOptions",
-        *opened,
-        "-Djdk.reflect.useDirectMethodHandle=false",
-        "-Dio.netty.tryReflectionSetAccessible=true",
-        f"-Djava.io.tmpdir={scratch}",
-        f"-Destate.home={home}",
-        f"-Dlog4j2.configurationFile={Path(__file__).parent / 'log4j2.properties'}",
-        "-cp",
-        classes,
-        "mt.estate.ControlServer",
-    ]
-
-
-def _environment() -> dict[str, str]:
+def java_environment() -> dict[str, str]:
     """What the JVM and its Python workers inherit: nothing that names a credential."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "JAVA_HOME"}}
     return {**kept, "SPARK_HOME": str(pyspark_home()), "PYSPARK_PIN_THREAD": "true", "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -21,14 +20,12 @@ from lakehouse.contracts.platform_columns import CORRUPT, RESCUED
 from lakehouse.ingest.bronze import bronze_rows
 from lakehouse.names import Catalogs
 from local_estate.paths import Paths
-from local_estate.spark.jars import find_jdk, pyspark_home, resolve_jars
+from local_estate.spark.launch import Launch
 from tests.spark.empty_tables import empty_tables
 
 # The session catalog plays all four: schema names of the layers differ in their tables, so nothing collides.
 CATALOG = "spark_catalog"
 MINUTES_AGO = 10  # when landing files arrived
-_OPENED = ("lang", "lang.invoke", "lang.reflect", "io", "net", "nio", "util", "util.concurrent", "util.concurrent.atomic")
-_INTERNAL = ("sun.nio.ch", "sun.nio.cs", "sun.security.action", "sun.util.calendar")
 
 
 @pytest.fixture(scope="session")
@@ -40,24 +37,13 @@ def spark() -> Iterator[SparkSession]:
 @contextmanager
 def local_session(warehouse: Path | None = None) -> Iterator[SparkSession]:
     """`warehouse` keeps the tables' files where another process finds them; else they go with the session."""
-    paths = Paths.from_environment()
-    jdk = find_jdk(paths)
-    classes = os.pathsep.join([*map(str, resolve_jars(paths, jdk)), str(pyspark_home() / "jars" / "*")])
-    opened = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in (*(f"java.{name}" for name in _OPENED), *_INTERNAL)]
+    launch = Launch.of(Paths.from_environment())
     with tempfile.TemporaryDirectory(prefix="lakehouse-spark-") as folder:
         # Spark's own launcher asks for a module that the JDK of the wheel lacks; this one asks for what it has.
         launcher = Path(folder) / "bin" / "spark-submit"
         launcher.parent.mkdir()
-        command = [
-            str(jdk.java),
-            *opened,
-            "-Xmx1500m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-            "-cp",
-            classes,
-            "org.apache.spark.deploy.SparkSubmit",
-        ]
+        # Java, options and class path of the data plane, so that its ahead-of-time cache serves here too.
+        command = [*launch.command("1500m", "-XX:TieredStopAtLevel=1"), "org.apache.spark.deploy.SparkSubmit"]
         launcher.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         launcher.chmod(0o700)
         with pytest.MonkeyPatch.context() as patch:
