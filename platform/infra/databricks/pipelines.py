@@ -91,11 +91,7 @@ class Pipelines(Component):
             databricks.Permissions(
                 f"pipeline-{pipeline_name}",
                 pipeline_id=pipeline.id,
-                access_controls=[
-                    {"service_principal_name": args.run_as, "permission_level": "IS_OWNER"},
-                    {"service_principal_name": args.airflow, "permission_level": "CAN_RUN"},
-                    {"group_name": ENGINEERS, "permission_level": "CAN_RUN"},
-                ],
+                access_controls=self._started_by("CAN_RUN"),
                 opts=self._child(),
             )
             self._refresh(pipeline_name, pipeline.id)
@@ -120,13 +116,15 @@ class Pipelines(Component):
         databricks.Permissions(
             f"refresh-{name}",
             job_id=job.id,
-            access_controls=[
-                {"service_principal_name": args.run_as, "permission_level": "IS_OWNER"},
-                {"service_principal_name": args.airflow, "permission_level": "CAN_MANAGE_RUN"},
-                {"group_name": ENGINEERS, "permission_level": "CAN_MANAGE_RUN"},
-            ],
+            access_controls=self._started_by("CAN_MANAGE_RUN"),
             opts=self._child(),
         )
+
+    def _started_by(self, level: str) -> list[dict[str, pulumi.Input[str]]]:
+        """Who owns what runs, and who starts it: Airflow and engineers, at the level that its kind calls so."""
+        owner: dict[str, pulumi.Input[str]] = {"service_principal_name": self._args.run_as, "permission_level": "IS_OWNER"}
+        airflow: dict[str, pulumi.Input[str]] = {"service_principal_name": self._args.airflow, "permission_level": level}
+        return [owner, airflow, {"group_name": ENGINEERS, "permission_level": level}]
 
     def _sources(self, spec: PipelineSpec) -> list[pulumi.Resource]:
         """The folder as it is in the repository, read by engineers and changed by deployments only."""
